@@ -182,6 +182,8 @@ class Record(Contract):
         return str(getattr(self, self.about))
 
 
+T = TypeVar("T", bound=Contract)
+
 COMMANDS: dict[str, type[Command]] = {}
 QUESTIONS: dict[str, type[Question]] = {}
 FACTS: dict[str, type[Fact]] = {}

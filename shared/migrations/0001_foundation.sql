@@ -5,7 +5,7 @@
 -- (stream PEOPLE), whose current value is looked up when it is published, so that it can be erased.
 create table journal (
     position    bigint generated always as identity primary key,
-    fact_id     uuid not null unique,
+    fact_id     uuid not null,
     type        text not null,
     subject     text not null,
     thing       text not null,
@@ -15,7 +15,6 @@ create table journal (
     traceparent text,
     recorded_at timestamptz not null default now()
 );
-create index journal_thing on journal (thing, version);
 
 -- Positions not yet acknowledged by JetStream: slim, so that the relay never scans the journal.
 create table unpublished (

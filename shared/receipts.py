@@ -1,0 +1,76 @@
+"""Receipts: the bus's acceptance of a command, signed with Ed25519 (compact JWS), verifiable offline by anyone.
+
+A receipt file is JSON: the JWS under `receipt` and, for its owner, the very command it is about under `command`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet, OKPKey
+from pydantic import ValidationError
+
+from shared.contracts.wire import Receipt
+
+_ALGORITHM = "Ed25519"
+
+
+class ReceiptRefused(Exception):  # noqa: N818 — the domain's word
+    """Not a receipt of ours, or not of this command; `code` says why, for machines."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def digest(command: bytes) -> str:
+    """SHA-256 of a command's JSON as it was sent, in hexadecimal."""
+    return hashlib.sha256(command).hexdigest()
+
+
+class Signer:
+    """Signs receipts with the key of one kind of client."""
+
+    def __init__(self, key_file: Path) -> None:
+        self._key = OKPKey.import_key(json.loads(key_file.read_text()))
+
+    def sign(self, receipt: Receipt) -> str:
+        """The compact JWS of a receipt."""
+        return jws.serialize_compact(
+            {"alg": _ALGORITHM, "kid": self._key.kid, "typ": "conecta-receipt+jws"},
+            receipt.model_dump_json().encode(),
+            self._key,
+            algorithms=[_ALGORITHM],
+        )
+
+
+def verify(signed: str, keys_file: Path) -> Receipt:
+    """What a signed receipt claims, if one of the published keys signed it; raises ReceiptRefused."""
+    try:
+        keys = KeySet.import_key_set(json.loads(keys_file.read_text()))
+        found = jws.deserialize_compact(signed, keys, algorithms=[_ALGORITHM])
+        return Receipt.model_validate_json(found.payload)
+    except (JoseError, ValidationError, ValueError, KeyError, TypeError) as error:
+        raise ReceiptRefused("not-signed-by-a-published-key") from error
+
+
+def to_file(path: Path, *, signed: str, command: bytes) -> None:
+    """Write a receipt file."""
+    path.write_text(json.dumps({"receipt": signed, "command": command.decode()}, ensure_ascii=False, indent=1))
+
+
+def verify_file(path: Path, keys_file: Path) -> Receipt:
+    """Check a receipt file: the signature, and that it is about the command that stands beside it."""
+    try:
+        content = json.loads(path.read_text())
+        signed, command = content["receipt"], content.get("command")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ReceiptRefused("not-a-receipt-file") from error
+    receipt = verify(signed, keys_file)
+    if command is not None and digest(command.encode()) != receipt.sha256:
+        raise ReceiptRefused("not-about-this-command")
+    return receipt
