@@ -1,0 +1,13 @@
+"""Aid calls: who gets a mobility aid.
+
+Owns calls, their rules and fund, applications, awards, the reserve list. Publishes what happens to calls and
+applications. Hears the order of merit from evaluation. Clients ask it which call, how an application stands, results.
+"""
+
+from __future__ import annotations
+
+from shared.contracts import Fact, Record
+from shared.contracts.evaluation import RankingFinalised
+
+HEARS: tuple[type[Fact], ...] = (RankingFinalised,)
+RECORDS_HEARD: tuple[type[Record], ...] = ()

@@ -1,0 +1,39 @@
+"""Evaluation: what the jury thinks, and what the measure has achieved.
+
+Owns assignments, conflicts of interest, reviews, the order of merit, exchange rates, the measure report. Publishes
+assignments, conflicts, reviews, rankings. Hears what it ranks and counts. The team asks it for progress and report.
+"""
+
+from __future__ import annotations
+
+from shared.contracts import Fact, Record
+from shared.contracts.aid_calls import (
+    AidAwarded,
+    ApplicationRuledEligible,
+    ApplicationSubmitted,
+    ApplicationWithdrawn,
+    CallClosed,
+    CallOpened,
+    CallResultsPublished,
+)
+from shared.contracts.registration import (
+    MeetingPublished,
+    RegistrationCancelled,
+    RegistrationConfirmed,
+    RegistrationPromoted,
+)
+
+HEARS: tuple[type[Fact], ...] = (
+    MeetingPublished,
+    RegistrationConfirmed,
+    RegistrationPromoted,
+    RegistrationCancelled,
+    CallOpened,
+    CallClosed,
+    ApplicationSubmitted,
+    ApplicationWithdrawn,
+    ApplicationRuledEligible,
+    AidAwarded,
+    CallResultsPublished,
+)
+RECORDS_HEARD: tuple[type[Record], ...] = ()
