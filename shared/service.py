@@ -248,11 +248,11 @@ class _Running:
     async def _keep_time(self) -> None:
         while self._service.timers and not self._stopping.is_set():
             self._news.clear()
-            for timer in self._service.timers:
-                await self._act(timer)
-            await _wait(self._news, 1.0)
+            if not any([await self._act(timer) for timer in self._service.timers]):
+                await _wait(self._news, 1.0)
 
-    async def _act(self, timer: Timer) -> None:
+    async def _act(self, timer: Timer) -> bool:
+        """Do what is due; whether anything was, so that there may be more."""
         try:
             async with self._database.transaction() as tx:
                 facts = await timer.act(tx, datetime.now(UTC))
@@ -261,9 +261,10 @@ class _Running:
             if not is_outage(error):
                 raise
             log.warning("timer-waits", timer=timer.name, error=described(error))
-            return
+            return False
         if facts:
             log.info("timer", timer=timer.name, facts=len(facts))
+        return bool(facts)
 
     def _watch(self) -> None:
         while not self._stopping.is_set():
