@@ -21,7 +21,8 @@ find_pip() {
         python3 -m venv .uv/pip
         PIP=(.uv/pip/bin/python -m pip)
     elif works apt-get --version && unpack_debian_pip; then
-        PIP=(python3 .uv/apt/unpacked/usr/share/python-wheels/pip-*.whl/pip)
+        PIP=(.uv/apt/unpacked/usr/share/python-wheels/pip-*.whl)
+        PIP=(python3 "${PIP[0]}/pip")
     else
         say "there is no uv and no pip to get it with: install uv, or (Debian) apt-get install python3-venv"
         exit 1
@@ -46,7 +47,7 @@ find_uv() {
     works python3 --version || { say "python3 is missing: install Python 3.11 or newer"; exit 1; }
     find_pip
     say "bringing uv with ${PIP[*]}"
-    "${PIP[@]}" --quiet --disable-pip-version-check --no-input install --require-hashes --only-binary :all: \
+    PIP_ROOT_USER_ACTION=ignore "${PIP[@]}" --quiet --disable-pip-version-check install --require-hashes --only-binary :all: \
         --upgrade --target .uv --requirement requirements-uv.lock
     rm -rf .uv/apt .uv/pip
     works "$UV" --version || { say "the uv installed in .uv/ does not run on this machine"; exit 1; }
