@@ -47,8 +47,8 @@ find_uv() {
     works python3 --version || { say "python3 is missing: install Python 3.11 or newer"; exit 1; }
     find_pip
     say "bringing uv with ${PIP[*]}"
-    PIP_ROOT_USER_ACTION=ignore "${PIP[@]}" --quiet --disable-pip-version-check install --require-hashes --only-binary :all: \
-        --upgrade --target .uv --requirement requirements-uv.lock
+    PIP_ROOT_USER_ACTION=ignore "${PIP[@]}" --quiet --disable-pip-version-check install --upgrade \
+        --require-hashes --only-binary :all: --target .uv --requirement requirements-uv.lock
     rm -rf .uv/apt .uv/pip
     works "$UV" --version || { say "the uv installed in .uv/ does not run on this machine"; exit 1; }
 }
@@ -66,7 +66,7 @@ PYTHON
 
 # uv reads neither PIP_* nor pip.conf: hand over what they say of index and trust, unless uv has its own.
 hand_over_pip_settings() {
-    export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true}
+    export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true} UV_NATIVE_TLS=${UV_NATIVE_TLS:-true}  # new name, old name
     [ -n "${PIP_CERT:-}" ] && export SSL_CERT_FILE=${SSL_CERT_FILE:-$PIP_CERT}
     [ -n "${PIP_TRUSTED_HOST:-}" ] && export UV_INSECURE_HOST=${UV_INSECURE_HOST:-$PIP_TRUSTED_HOST}
     local config
