@@ -48,6 +48,7 @@ def story(
     usd_rate: PEN per USD for the measure report.
     usd_rate_date: the day of that rate.
     usd_rate_source: who publishes it.
+
     """
     try:
         people, filed = read_registrations(registrations), read_call_file(call)

@@ -43,6 +43,7 @@ def up(
     demo: load the sample meeting, registrations, call and applications, once.
     ready_file: written as JSON when everything is ready: what is where.
     sync_interval: how soon the bus puts an acknowledged message on disk.
+
     """
     try:
         asyncio.run(_up(data, demo=demo, ready_file=ready_file, options=Options(sync_interval=sync_interval)))

@@ -116,21 +116,27 @@ class Dispatched:
         self._data = data
         self._body = b'{"data":' + data + b',"actor":"' + actor.encode() + b'"}'
         self._flying: asyncio.Future[Ack] | None = None
+        self._refused: PublishRefused | None = None
 
     async def fly(self) -> None:
         """Publish once; a failure is met again in `accepted`."""
+        self._refused = None
         try:
             self._flying = await self._client.publisher.send(
                 self._command.subject(), self._body, self._client.headers(self._command, self.command_id)
             )
         except PublishUnknown:
             self._flying = None
+        except PublishRefused as error:
+            self._refused = error
 
     async def accepted(self, *, patience: float = 30) -> Accepted:
         """The receipt, repeating with the same id while the bus does not answer; raises ClientError."""
         deadline = monotonic() + patience
         while True:
             try:
+                if self._refused is not None:
+                    raise self._refused
                 if self._flying is None:
                     raise PublishUnknown
                 ack = await acknowledged(self._flying, seconds=5)
@@ -210,9 +216,7 @@ class Client:
                 return outcome
         return None
 
-    async def ask(
-        self, question: Question, answer: type[A], *, actor: str | None = None, seconds: float = 5
-    ) -> A:
+    async def ask(self, question: Question, answer: type[A], *, actor: str | None = None, seconds: float = 5) -> A:
         """The answer to a question; `answer` is the question's own answer class. Raises ClientError."""
         assert answer is question.answer  # noqa: S101 — the caller's types
         body = b'{"data":' + question.model_dump_json().encode()
@@ -306,12 +310,12 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(settings: ClientSettings) -> AsyncIterator[Client]:
-    """A connected client; raises BusUnreachable when the bus does not answer within 10 s."""
+async def connected(settings: ClientSettings, *, patience: float = 10) -> AsyncIterator[Client]:
+    """A connected client; raises BusUnreachable when the bus does not answer within `patience` seconds."""
     bus = Bus()
     options: Mapping[str, Any] = connect_options(settings, user=settings.client)
     try:
-        await asyncio.wait_for(bus.connect(**options, nkeys_seed_str=settings.seed()), 10)
+        await asyncio.wait_for(bus.connect(**options, nkeys_seed_str=settings.seed()), patience)
     except (nats.errors.Error, OSError, TimeoutError) as error:
         await bus.close()
         raise BusUnreachable from error

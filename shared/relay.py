@@ -57,7 +57,7 @@ class Relay:
         # Forget positions that JetStream has acknowledged.
         self._published = f"delete from {schema}.unpublished where position = any($1::bigint[])"  # noqa: S608
         # Lead, if nobody else does: the lock is held as long as this session lives.
-        self._lead = f"select pg_try_advisory_lock(hashtext('conecta-relay-{schema}'))"  # noqa: S608
+        self._lead = f"select pg_try_advisory_lock(hashtext('conecta-relay-{schema}'))"
 
     def stop(self) -> None:
         """End after the batch in flight."""

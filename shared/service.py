@@ -89,7 +89,7 @@ class Service:
 
 def run(service: Service) -> None:
     """Run a service in this process until it is told to stop."""
-    settings = ServiceSettings()  # type: ignore[call-arg]  # the environment has them
+    settings = ServiceSettings()
     configure(service=service.name, level=settings.log_level)
     options: dict[str, Any] = {
         "host": settings.health_host,

@@ -98,6 +98,3 @@ async def _import(read: RegistrationsFile, *, meeting: str, token: str) -> int:
     }
     out.print_json(json.dumps(summary))
     return 1 if refused or waiting else 0
-
-
-

@@ -349,7 +349,9 @@ class Story:
 def _why(outcome: Outcome | None) -> str:
     if outcome is None:
         return "sin resultado a tiempo"
-    return ", ".join(f"{problem.field}: {problem.code}" if problem.field else problem.code for problem in outcome.problems)
+    return ", ".join(
+        f"{problem.field}: {problem.code}" if problem.field else problem.code for problem in outcome.problems
+    )
 
 
 def _applicant(one: FiledApplication) -> PersonDetails:

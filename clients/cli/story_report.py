@@ -85,7 +85,10 @@ def show(console: Console, found: dict[str, Any], told: Told) -> None:
     rows: list[tuple[str, object]] = [
         ("Filas de inscripción", found["registrations"]["rows"]),
         ("Personas inscritas", found["registrations"]["people"]),
-        ("Filas repetidas / rechazadas", f"{found['registrations']['repeated_rows']} / {found['registrations']['rejected_rows']}"),
+        (
+            "Filas repetidas / rechazadas",
+            f"{found['registrations']['repeated_rows']} / {found['registrations']['rejected_rows']}",
+        ),
         ("Regiones", found["registrations"]["regions"]),
         ("Postulaciones", len(told.applications)),
         ("Cargos de recepción (verificados)", f"{told.receipts} ({told.receipts_verified})"),
@@ -95,7 +98,12 @@ def show(console: Console, found: dict[str, Any], told: Told) -> None:
         ("Lista de suplentes", len(found["reserve"])),
         ("Debajo del mínimo", len(found["below_minimum"])),
         ("Dinero otorgado / sin usar", f"S/ {found['total_awarded']} / S/ {found['left']}"),
-        ("En dólares", f"USD {usd['amount']} (a {usd['pen_per_usd']}, {usd['date']}, {usd['source']})" if usd else "sin tipo de cambio"),
+        (
+            "En dólares",
+            f"USD {usd['amount']} (a {usd['pen_per_usd']}, {usd['date']}, {usd['source']})"
+            if usd
+            else "sin tipo de cambio",
+        ),
         *((f"Correos: {template}", count) for template, count in found["mails"].items()),
         *((f"Segundos: {stage}", seconds) for stage, seconds in told.seconds.items()),
     ]

@@ -60,13 +60,15 @@ class Stack:
 
     def client_settings(self, client: str = "cli", *, instance: str = "1") -> ClientSettings:
         """How a client of this machine connects."""
-        return ClientSettings.model_validate({
-            "nats_urls": self.nats.url,
-            "nats_seed_file": self.secrets.seed_file(client),
-            "client": client,
-            "instance": instance,
-            "receipts_key_file": self.secrets.receipts_key_file(client),
-        })
+        return ClientSettings.model_validate(
+            {
+                "nats_urls": self.nats.url,
+                "nats_seed_file": self.secrets.seed_file(client),
+                "client": client,
+                "instance": instance,
+                "receipts_key_file": self.secrets.receipts_key_file(client),
+            }
+        )
 
     def places(self) -> dict[str, Any]:
         """What is where: the content of the ready file."""
@@ -113,15 +115,17 @@ async def running(
 
 
 def _provision_settings(stack: Stack, options: Options) -> ProvisionSettings:
-    return ProvisionSettings.model_validate({
-        "nats_urls": stack.nats.url,
-        "nats_seed_file": stack.secrets.seed_file("provision"),
-        "postgres_dsn": stack.postgres.dsn(password=""),
-        "postgres_password_file": stack.secrets.password_file("postgres"),
-        "secrets_dir": stack.secrets.directory,
-        "commands_max_bytes": options.commands_max_bytes,
-        "events_max_bytes": options.events_max_bytes,
-    })
+    return ProvisionSettings.model_validate(
+        {
+            "nats_urls": stack.nats.url,
+            "nats_seed_file": stack.secrets.seed_file("provision"),
+            "postgres_dsn": stack.postgres.dsn(password=""),
+            "postgres_password_file": stack.secrets.password_file("postgres"),
+            "secrets_dir": stack.secrets.directory,
+            "commands_max_bytes": options.commands_max_bytes,
+            "events_max_bytes": options.events_max_bytes,
+        }
+    )
 
 
 def _mailbox(data: DataDirectory, ports: Mapping[str, int]) -> Program:

@@ -75,14 +75,10 @@ def _results(call: Any, rows: list[Any]) -> CallResultsAnswer:
         eligible=len(rows) - len(withdrawn) - len(undecided) - len(ineligible),
         ineligible={row["application_id"]: tuple(row["reasons"]) for row in ineligible},
         awarded=tuple(
-            Award(
-                application_id=row["application_id"], rank=row["rank"], amount=row["amount"], money=row["money"]
-            )
+            Award(application_id=row["application_id"], rank=row["rank"], amount=row["amount"], money=row["money"])
             for row in of("awarded")
         ),
-        reserve=tuple(
-            row["application_id"] for row in sorted(of("reserve"), key=lambda row: row["reserve_position"])
-        ),
+        reserve=tuple(row["application_id"] for row in sorted(of("reserve"), key=lambda row: row["reserve_position"])),
         not_selected=tuple(row["application_id"] for row in of("not-selected")),
         total_awarded=call["total_awarded"],
         left=call["fund"] - call["total_awarded"],

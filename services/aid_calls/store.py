@@ -98,9 +98,7 @@ async def close_due_calls(tx: Tx, *, now: datetime) -> list[Call]:
     return [_call(row) for row in rows]
 
 
-async def insert_applications(
-    tx: Tx, *, applications: Sequence[tuple[Application, SubmitApplication]]
-) -> list[UUID]:
+async def insert_applications(tx: Tx, *, applications: Sequence[tuple[Application, SubmitApplication]]) -> list[UUID]:
     """Enter applications in order; the ids of those whose person had none for that call."""
     if not applications:
         return []
@@ -139,9 +137,7 @@ async def insert_applications(
 
 async def application_for_update(tx: Tx, *, application_id: UUID) -> Application | None:
     """An application, locked until the end of the transaction."""
-    row = await tx.fetchrow(
-        "select * from aid_calls.applications where application_id = $1 for update", application_id
-    )
+    row = await tx.fetchrow("select * from aid_calls.applications where application_id = $1 for update", application_id)
     return _application(row) if row else None
 
 

@@ -9,7 +9,18 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.base import Answer, Command, Fact, Question
-from shared.contracts.people import BirthDate, Code, Instant, LongText, Money, Percent, RegionCode, Role, Sector, Title
+from shared.contracts.people import (
+    BirthDate,
+    Code,
+    Instant,
+    LongText,
+    Money,
+    Percent,
+    RegionCode,
+    Role,
+    Sector,
+    Title,
+)
 from shared.contracts.status import CommandOutcomeAnswer, ServiceStatusAnswer
 
 TEAM = {Role.ORGANISER, Role.OPERATOR}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar, TypeVar
 
-
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from shared.contracts.people import Role

@@ -29,7 +29,9 @@ TEAM = {Role.ORGANISER, Role.OPERATOR}
 Capacity = Annotated[int, Field(ge=1, le=100_000)]
 
 
-class RegisterPerson(Command, type="pe.conecta.registration.register-person.v1", may={Role.ORGANISER, Role.PARTICIPANT}):
+class RegisterPerson(
+    Command, type="pe.conecta.registration.register-person.v1", may={Role.ORGANISER, Role.PARTICIPANT}
+):
     """A person is made known, or found again by document (without one: by e-mail). Answers `person_id`.
 
     Sent when somebody opens an account, when the team enters evaluators or staff, and by imports. Roles other

@@ -93,9 +93,7 @@ class Publisher:
             raise PublishUnknown(str(error)) from error
         return future
 
-    async def publish(
-        self, subject: str, payload: bytes, headers: Mapping[str, str], *, seconds: float = 5
-    ) -> Ack:
+    async def publish(self, subject: str, payload: bytes, headers: Mapping[str, str], *, seconds: float = 5) -> Ack:
         """Publish one message and wait for its acknowledgement."""
         future = await self.send(subject, payload, headers)
         return await acknowledged(future, seconds=seconds)

@@ -128,9 +128,7 @@ class CommandWork:
         for _, group in groupby(received, key=run):
             yield list(group)
 
-    async def _decide(
-        self, tx: Tx, group: list[Received], *, alone: bool
-    ) -> dict[UUID, Decision | Failed]:
+    async def _decide(self, tx: Tx, group: list[Received], *, alone: bool) -> dict[UUID, Decision | Failed]:
         first = group[0]
         if first.command is None or first.by is None:
             return {first.command_id: rejected(*first.refusal)}
@@ -152,9 +150,7 @@ class CommandWork:
 
         return {one.command_id: await self._one(tx, one, single, alone=False) for one in group}
 
-    async def _one(
-        self, tx: Tx, one: Received, handler: CommandHandler, *, alone: bool
-    ) -> Decision | Failed:
+    async def _one(self, tx: Tx, one: Received, handler: CommandHandler, *, alone: bool) -> Decision | Failed:
         assert one.command is not None  # noqa: S101 — for the type checker: _decide has looked
         assert one.by is not None  # noqa: S101
         try:
@@ -164,9 +160,7 @@ class CommandWork:
             if alone or is_outage(error):
                 raise  # the consumer counts it in a transaction of its own
             text = described(error)
-        attempts = await self._bookkeeping.failed(
-            tx, consumer="COMMANDS", message_id=str(one.command_id), error=text
-        )
+        attempts = await self._bookkeeping.failed(tx, consumer="COMMANDS", message_id=str(one.command_id), error=text)
         return Failed(attempts, text)
 
     def _id(self, message: Message) -> UUID:

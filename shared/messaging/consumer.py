@@ -37,8 +37,13 @@ from shared.messaging.pull import ACK_WAIT, Message, Pull
 
 log = logger(__name__)
 
-DELAYS = (1.0, 5.0, 15.0, 60.0, 300.0)
-ATTEMPTS = 10
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a message whose handler raises is tried: seconds before each next attempt, attempts in all."""
+
+    delays: tuple[float, ...] = (1.0, 5.0, 15.0, 60.0, 300.0)
+    attempts: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,7 @@ class Consumer:
         bookkeeping: Bookkeeping,
         work: Work,
         news: asyncio.Event,
+        patience: Patience | None = None,
     ) -> None:
         self.stream = stream
         self._service = service
@@ -97,6 +103,7 @@ class Consumer:
         self._in_hand: list[Message] = []
         self._stopping = asyncio.Event()
         self._news = news
+        self._patience = patience or Patience()
         self.outage: str | None = None
 
     @property
@@ -197,7 +204,7 @@ class Consumer:
                 if verdict.tell is not None:
                     await self._client.publish(*verdict.tell)
                 await self._client.publish(message.reply, b"+ACK")
-            elif verdict.attempts >= ATTEMPTS and await self._park(message, verdict):
+            elif verdict.attempts >= self._patience.attempts and await self._park(message, verdict):
                 await self._client.publish(message.reply, b"+TERM parked")
             else:
                 await self._later(message, verdict)
@@ -207,7 +214,8 @@ class Consumer:
 
     async def _later(self, message: Message, verdict: Failed) -> None:
         metrics.FAILURES.labels(self._service, self.stream).inc()
-        delay = DELAYS[min(verdict.attempts, len(DELAYS)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
+        delays = self._patience.delays
+        delay = delays[min(verdict.attempts, len(delays)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
         log.error(
             "handler-failed",
             stream=self.stream,

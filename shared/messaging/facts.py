@@ -54,9 +54,7 @@ class FactWork:
             metrics.FACTS.labels(self._service, kind.name).inc(len(group))
         return verdicts
 
-    async def _together(
-        self, tx: Tx, kind: type[Fact] | type[Record], group: list[Message], *, alone: bool
-    ) -> list[Verdict]:
+    async def _together(self, tx: Tx, kind: type[Fact | Record], group: list[Message], *, alone: bool) -> list[Verdict]:
         try:
             async with savepoint(tx, alone=alone):
                 await self._hear(tx, kind, group)
@@ -73,7 +71,7 @@ class FactWork:
         log.info("heard", fact=kind.name, number=len(group), last=group[-1].sequence)
         return [Done()] * len(group)
 
-    async def _hear(self, tx: Tx, kind: type[Fact] | type[Record], group: list[Message]) -> None:
+    async def _hear(self, tx: Tx, kind: type[Fact | Record], group: list[Message]) -> None:
         heard = [
             Heard(
                 fact=kind.model_validate_json(message.data),

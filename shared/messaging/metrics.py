@@ -21,7 +21,9 @@ FAILURES = Counter("conecta_handler_failures", "Attempts that raised", ["service
 PARKED = Counter("conecta_parked", "Messages parked", ["service", "stream"])
 OUTAGES = Counter("conecta_database_outages", "Batches that met an outage of the database", ["service", "stream"])
 CONSUMER_PENDING = Gauge("conecta_consumer_pending", "Messages not yet delivered", ["service", "stream"])
-CONSUMER_UNACKED = Gauge("conecta_consumer_unacknowledged", "Messages delivered, not yet settled", ["service", "stream"])
+CONSUMER_UNACKED = Gauge(
+    "conecta_consumer_unacknowledged", "Messages delivered, not yet settled", ["service", "stream"]
+)
 JOURNAL_UNPUBLISHED = Gauge("conecta_journal_unpublished", "Facts not yet on the bus", ["service"])
 PUBLISHED = Counter("conecta_facts_published", "Facts that JetStream acknowledged", ["service"])
 RELAY_LEADER = Gauge("conecta_relay_leader", "1 where this process publishes the journal", ["service"])

@@ -42,7 +42,7 @@ class Message:
         # $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<ns>.<pending>, or with domain and
         # account hash before the stream and a token after: count from where the stream's name stands.
         tokens = msg.reply.split(".")
-        first = 2 if len(tokens) == 9 else 4  # noqa: PLR2004
+        first = 2 if len(tokens) == 9 else 4
         self.delivered = int(tokens[first + 2])
         self.sequence = int(tokens[first + 3])
         self.stored_at = _EPOCH + timedelta(microseconds=int(tokens[first + 5]) // 1000)
