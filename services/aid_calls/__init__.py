@@ -1,7 +1,7 @@
 """Aid calls: who gets a mobility aid.
 
 Owns calls, their rules and fund, applications, awards, the reserve list. Publishes what happens to calls and
-applications. Hears the order of merit from evaluation. Clients ask it which call, how an application stands, results.
+applications. Hears the order of merit. Clients ask it for calls, applications and results.
 """
 
 from __future__ import annotations

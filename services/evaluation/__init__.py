@@ -1,7 +1,8 @@
 """Evaluation: what the jury thinks, and what the measure has achieved.
 
-Owns assignments, conflicts of interest, reviews, the order of merit, exchange rates, the measure report. Publishes
-assignments, conflicts, reviews, rankings. Hears what it ranks and counts. The team asks it for progress and report.
+Owns assignments, conflicts of interest, reviews, the order of merit, exchange rates, the measure report.
+Publishes assignments, conflicts, reviews, rankings. Hears what it ranks and counts: meetings, registrations, calls,
+applications, awards. The team asks it for progress, ranking and report.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from shared.contracts import Fact, Record
 from shared.contracts.aid_calls import (
     AidAwarded,
     ApplicationRuledEligible,
+    ApplicationRuledIneligible,
     ApplicationSubmitted,
     ApplicationWithdrawn,
     CallClosed,
     CallOpened,
-    CallResultsPublished,
 )
 from shared.contracts.registration import (
     MeetingPublished,
@@ -33,7 +34,7 @@ HEARS: tuple[type[Fact], ...] = (
     ApplicationSubmitted,
     ApplicationWithdrawn,
     ApplicationRuledEligible,
+    ApplicationRuledIneligible,
     AidAwarded,
-    CallResultsPublished,
 )
 RECORDS_HEARD: tuple[type[Record], ...] = ()

@@ -1,7 +1,7 @@
 """Notifications: who is told what.
 
-Owns mails owed, sent and failed, and its own copy of addresses. Publishes whether a mail was taken or refused. Hears
-every fact that somebody must be told of, and the PEOPLE stream. The team asks it how many mails wait.
+Owns mails owed, sent and failed, and its own copy of addresses. Publishes whether a mail was taken or refused.
+Hears every fact that somebody must be told of, and the PEOPLE stream. The team asks it how many mails wait.
 """
 
 from __future__ import annotations
