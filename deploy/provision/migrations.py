@@ -39,24 +39,22 @@ class Migrations(NamedTuple):
 
 
 def migrations_of(service: str) -> Iterator[Migrations]:
-    """In the order in which they are applied."""
+    """Those of a service's schema, in the order in which they are applied."""
     yield Migrations(_package("shared") / "migrations", "foundation_migrations")
     yield Migrations(_package(f"services.{service}") / "migrations", "schema_migrations")
 
 
-async def settle_migrations(connection: Connection, settings: ProvisionSettings, service: str, report: Report) -> None:
-    """Apply what a service's schema lacks; raises MigrationError."""
-    for migrations in migrations_of(service):
-        pending = await _pending(connection, service, migrations)
+async def settle_migrations(
+    connection: Connection, settings: ProvisionSettings, service: str, migrations: Migrations, report: Report
+) -> None:
+    """Apply what a service's schema lacks of them; raises MigrationError."""
+    pending = await _pending(connection, service, migrations)
 
-        async def mend(migrations: Migrations = migrations) -> None:
-            await _migrate(connection, settings, service, migrations)
+    async def mend() -> None:
+        await _migrate(connection, settings, service, migrations)
 
-        await report.settle(
-            f"migrations in {service}.{migrations.table}",
-            f"applied {', '.join(pending)}" if pending else "",
-            mend,
-        )
+    lacking = f"{', '.join(pending)} to apply" if pending else ""
+    await report.settle(f"migrations in {service}.{migrations.table}", lacking, mend)
 
 
 async def _pending(connection: Connection, schema: str, migrations: Migrations) -> list[str]:

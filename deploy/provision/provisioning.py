@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncpg
+
 from deploy.provision import administration, grants, jetstream, migrations, roles, topology
 from deploy.provision.cards import read_cards
 from deploy.provision.report import Report
@@ -33,6 +35,8 @@ async def provision(settings: ProvisionSettings, *, check: bool = False, patienc
         SecretsMissing,
     ) as error:
         raise ProvisionError(str(error)) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise ProvisionError(f"PostgreSQL: {str(error) or type(error).__name__}") from error
     return report
 
 
@@ -47,7 +51,8 @@ async def _provision_database(
         await grants.settle_public(connection, report)
         for service in SERVICES:
             await grants.settle_schema(connection, service, report)
-            await migrations.settle_migrations(connection, settings, service, report)
+            for directory in migrations.migrations_of(service):
+                await migrations.settle_migrations(connection, settings, service, directory, report)
             await grants.settle_tables(connection, service, report)
 
 
