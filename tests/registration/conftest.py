@@ -1,0 +1,41 @@
+"""Fixtures of registration's tests: its own role's connections to the provisioned database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TypeAlias
+
+import asyncpg
+import pytest
+
+from shared.db import Tx
+from tests.servers import Installation
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+
+@pytest.fixture(scope="session")
+async def pool(installation: Installation) -> AsyncIterator[Pool]:
+    """Connections as the service has them."""
+    async with asyncpg.create_pool(
+        installation.dsn("registration"),
+        user="registration",
+        password=installation.secrets.password("registration"),
+        min_size=0,
+        max_size=12,
+    ) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def tx(pool: Pool) -> AsyncIterator[Tx]:
+    """A transaction that finds nobody and no meeting, and of which nothing stays."""
+    async with pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            for table in ("flags", "contacts", "consents", "registrations", "meetings", "people"):
+                await connection.execute(f"delete from registration.{table}")
+            yield connection
+        finally:
+            await transaction.rollback()
