@@ -17,7 +17,7 @@ from rich.progress import Progress
 
 from clients.cli.call_file import CallFile, UnreadableCall, read_call_file
 from clients.cli.registrations_file import RegistrationsFile, UnreadableFile, read_registrations
-from clients.cli.story import DEMO_RATE, ExchangeRate, Story, StoryFailed
+from clients.cli.story import DEMO_RATE, ExchangeRate, Story, StoryFailed, Told
 from clients.cli.story_report import figures, parked, show
 from deploy.embedded.stack import Stack, running
 from shared.client import ClientError, connected
@@ -29,27 +29,17 @@ err = Console(stderr=True)
 
 def story(
     *,
-    registrations: Path,
-    call: Path,
-    json_out: Annotated[Path | None, Parameter(name="--json")] = None,
-    keep: Path | None = None,
-    usd_rate: str = DEMO_RATE.pen_per_usd,
-    usd_rate_date: str = DEMO_RATE.date,
-    usd_rate_source: str = DEMO_RATE.source,
+    registrations: Annotated[Path, Parameter(help="What a web form exported (CSV or XLSX).")],
+    call: Annotated[Path, Parameter(help="A call with its applications and reviews (JSON).")],
+    json_out: Annotated[Path | None, Parameter(name="--json", help="Write the figures here.")] = None,
+    keep: Annotated[
+        Path | None, Parameter(help="Keep data and mails in this directory; `conecta up --data DIR` opens it.")
+    ] = None,
+    usd_rate: Annotated[str, Parameter(help="PEN per USD for the measure report.")] = DEMO_RATE.pen_per_usd,
+    usd_rate_date: Annotated[str, Parameter(help="The day of that rate.")] = DEMO_RATE.date,
+    usd_rate_source: Annotated[str, Parameter(help="Who publishes it.")] = DEMO_RATE.source,
 ) -> None:
-    """Play the whole line with these files and print what happened; exit status 0 only if nothing was left over.
-
-    Parameters
-    ----------
-    registrations: what a web form exported (CSV or XLSX).
-    call: a call with its applications and reviews (JSON).
-    json_out: write the figures here.
-    keep: keep the data and the mails in this directory (`conecta up --data DIR` opens it).
-    usd_rate: PEN per USD for the measure report.
-    usd_rate_date: the day of that rate.
-    usd_rate_source: who publishes it.
-
-    """
+    """Play the whole line with these files and print what happened; exit status 0 only if nothing was left over."""
     try:
         people, filed = read_registrations(registrations), read_call_file(call)
     except (UnreadableFile, UnreadableCall) as error:
@@ -62,31 +52,29 @@ def story(
             directory = Path(tempfile.mkdtemp(prefix="conecta-story-"))
             cleanup.callback(shutil.rmtree, directory)
         try:
-            code = asyncio.run(_play(directory, people, filed, rate, json_out))
+            found, told, left_over = asyncio.run(_play(directory, people, filed, rate))
         except (StoryFailed, ClientError) as error:
             err.print(f"La historia no terminó: {error}", markup=False)
-            code = 1
-    sys.exit(code)
-
-
-async def _play(
-    directory: Path, people: RegistrationsFile, filed: CallFile, rate: ExchangeRate, json_out: Path | None
-) -> int:
-    err.print("Preparando servidores y servicios…")
-    async with running(directory) as stack:
-        found, told, left_over = await play_on(stack, people, filed, rate)
+            sys.exit(1)
     show(Console(), found, told)
     if json_out is not None:
         json_out.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n")
     if told.without_outcome or left_over:
         err.print(f"Sin resultado: {told.without_outcome} comandos; apartados: {left_over} mensajes")
-        return 1
-    return 0
+        sys.exit(1)
+
+
+async def _play(
+    directory: Path, people: RegistrationsFile, filed: CallFile, rate: ExchangeRate
+) -> tuple[dict[str, Any], Told, int]:
+    err.print("Preparando servidores y servicios…")
+    async with running(directory) as stack:
+        return await play_on(stack, people, filed, rate)
 
 
 async def play_on(
     stack: Stack, people: RegistrationsFile, filed: CallFile, rate: ExchangeRate = DEMO_RATE
-) -> tuple[dict[str, Any], Any, int]:
+) -> tuple[dict[str, Any], Told, int]:
     """Play a story on a running stack: its figures, what was told, how many messages are parked."""
     async with connected(stack.client_settings(instance="story")) as client:
         with Progress(console=err) as progress:

@@ -24,27 +24,23 @@ from shared.contracts.aid_calls import Call, CallAnswer
 from shared.identity import Authority
 
 DEMO = Path(__file__).parent / "demo"
+DEMO_CALL = DEMO / "movilidad-cusco-2019.json"
+DEMO_REGISTRATIONS = DEMO / "inscripciones-conecta-festivales-2019.csv"
 
 err = Console(stderr=True)
 
 
 def up(
     *,
-    data: Annotated[Path, Parameter(env_var="CONECTA_DATA")] = Path(".conecta"),
-    demo: bool = False,
-    ready_file: Path | None = None,
-    sync_interval: str = "always",
+    data: Annotated[Path, Parameter(env_var="CONECTA_DATA", help="Where everything is kept.")] = Path(".conecta"),
+    demo: Annotated[bool, Parameter(help="Load the sample meeting, call and applications, once.")] = False,
+    ready_file: Annotated[Path | None, Parameter(help="Written as JSON when all is ready: what is where.")] = None,
+    sync_interval: Annotated[str, Parameter(help="How soon the bus has accepted messages on disk.")] = "always",
 ) -> None:
-    """Run the whole system on this machine: servers, services, a local mailbox; state survives a restart.
-
-    Parameters
-    ----------
-    data: where everything is kept.
-    demo: load the sample meeting, registrations, call and applications, once.
-    ready_file: written as JSON when everything is ready: what is where.
-    sync_interval: how soon the bus puts an acknowledged message on disk.
-
-    """
+    """Run the whole system on this machine: servers, services, a local mailbox; state survives a restart."""
+    ready_file = ready_file and ready_file.absolute()
+    if ready_file is not None:
+        ready_file.unlink(missing_ok=True)
     try:
         asyncio.run(_up(data, demo=demo, ready_file=ready_file, options=Options(sync_interval=sync_interval)))
     except DataDirectoryError as error:
@@ -53,19 +49,17 @@ def up(
 
 
 async def _up(data: Path, *, demo: bool, ready_file: Path | None, options: Options) -> None:
-    if ready_file is not None:
-        ready_file.unlink(missing_ok=True)
     async with running(data, console=Lines(sys.stderr), options=options) as stack:
         if demo:
             await _load_demo(stack)
         _say(stack)
         if ready_file is not None:
-            write_private(ready_file.absolute(), json.dumps(stack.places(), indent=1))
+            write_private(ready_file, json.dumps(stack.places(), indent=1))
         await stack.supervisor.forever()
 
 
 async def _load_demo(stack: Stack) -> None:
-    call = read_call_file(DEMO / "movilidad-cusco-2019.json")
+    call, people = read_call_file(DEMO_CALL), read_registrations(DEMO_REGISTRATIONS)
     async with connected(stack.client_settings(instance="demo")) as client:
         try:
             await client.ask(Call(code=call.call.code), CallAnswer)
@@ -75,7 +69,7 @@ async def _load_demo(stack: Stack) -> None:
                     client=client,
                     authority=Authority(stack.secrets.identity_key_file),
                     receipt_keys=stack.secrets.receipts_keys_file,
-                    registrations=read_registrations(DEMO / "inscripciones-conecta-festivales-2019.csv"),
+                    registrations=people,
                     call=call,
                     rate=DEMO_RATE,
                     progress=progress,

@@ -111,6 +111,7 @@ class Dispatched:
 
     def __init__(self, client: Client, command: Command, data: bytes, actor: str, command_id: UUID) -> None:
         self.command_id = command_id
+        self._stored, self._told = client.expect(command_id)
         self._client = client
         self._command = command
         self._data = data
@@ -135,12 +136,8 @@ class Dispatched:
         deadline = monotonic() + patience
         while True:
             try:
-                if self._refused is not None:
-                    raise self._refused
-                if self._flying is None:
-                    raise PublishUnknown
-                ack = await acknowledged(self._flying, seconds=5)
-                return await self._client.receipt(self._command, self._data, self.command_id, ack)
+                ack = await self._acknowledged()
+                return await self._client.receipt(self._command, self._data, self.command_id, ack, self._stored)
             except PublishRefused as error:
                 if error.code == "stream-full":
                     raise StreamFull from error
@@ -155,9 +152,16 @@ class Dispatched:
             await asyncio.sleep(0.2)  # between attempts; the bus's own reconnecting waits a second
             await self.fly()
 
+    async def _acknowledged(self) -> Ack:
+        if self._refused is not None:
+            raise self._refused
+        if self._flying is None:
+            raise PublishUnknown
+        return await acknowledged(self._flying, seconds=5)
+
     async def outcome(self, *, seconds: float = 10) -> Outcome | None:
         """What became of it, if that is known in time."""
-        return await self._client.outcome(self._command, self.command_id, seconds=seconds)
+        return await self._client.outcome(self._command, self.command_id, seconds=seconds, told=self._told)
 
 
 class Client:
@@ -174,9 +178,6 @@ class Client:
     async def dispatch(self, command: Command, *, actor: str, command_id: UUID | None = None) -> Dispatched:
         """Put a command on its way without waiting; commands dispatched in order are stored in order."""
         command_id = command_id or uuid7()
-        loop = asyncio.get_running_loop()
-        self._stored.setdefault(str(command_id), loop.create_future())
-        self._outcomes.setdefault(str(command_id), loop.create_future())
         dispatched = Dispatched(self, command, command.model_dump_json().encode(), actor, command_id)
         await dispatched.fly()
         return dispatched
@@ -199,22 +200,29 @@ class Client:
             raise ServiceSilent(command.service)
         return outcome
 
-    async def outcome(self, command: Command, command_id: UUID, *, seconds: float = 10) -> Outcome | None:
+    async def outcome(
+        self,
+        command: Command,
+        command_id: UUID,
+        *,
+        seconds: float = 10,
+        told: asyncio.Future[Outcome] | None = None,
+    ) -> Outcome | None:
         """What became of a command: as the service tells it, or by asking, until the time is over."""
         deadline = monotonic() + seconds
-        told = self._outcomes.setdefault(str(command_id), asyncio.get_running_loop().create_future())
+        told = told or self.expect(command_id)[1]
         pause = 1.0
+        outcome: Outcome | None = None
         while (left := deadline - monotonic()) > 0:
-            outcome: Outcome | None
             try:
                 outcome = await asyncio.wait_for(asyncio.shield(told), min(pause, left))
             except TimeoutError:
                 outcome = await self._asked(command, command_id)
                 pause = min(pause * 2, 5)
             if outcome is not None:
-                self._outcomes.pop(str(command_id), None)
-                return outcome
-        return None
+                break
+        self.forget(command_id)
+        return outcome
 
     async def ask(self, question: Question, answer: type[A], *, actor: str | None = None, seconds: float = 5) -> A:
         """The answer to a question; `answer` is the question's own answer class. Raises ClientError."""
@@ -253,7 +261,17 @@ class Client:
             CE_SOURCE: f"/conecta/clients/{self._settings.client}",
         }
 
-    async def receipt(self, command: Command, data: bytes, command_id: UUID, ack: Ack) -> Accepted:
+    def expect(self, command_id: UUID) -> tuple[asyncio.Future[datetime], asyncio.Future[Outcome]]:
+        """Where the stored time and the outcome of a command will be told; the same for all who expect them."""
+        loop = asyncio.get_running_loop()
+        return (
+            self._stored.setdefault(str(command_id), loop.create_future()),
+            self._outcomes.setdefault(str(command_id), loop.create_future()),
+        )
+
+    async def receipt(
+        self, command: Command, data: bytes, command_id: UUID, ack: Ack, stored: asyncio.Future[datetime]
+    ) -> Accepted:
         """The signed receipt of a command that JetStream acknowledged."""
         receipt = Receipt(
             command_id=command_id,
@@ -261,9 +279,8 @@ class Client:
             sha256=digest(data),
             stream=ack.stream,
             sequence=ack.sequence,
-            stored_at=await self._stored_at(command, command_id),
+            stored_at=await self._stored_at(command, command_id, stored, known=ack.duplicate),
         )
-        self._stored.pop(str(command_id), None)
         return Accepted(receipt, self._signer.sign(receipt), data)
 
     def forget(self, command_id: UUID) -> None:
@@ -271,11 +288,12 @@ class Client:
         self._stored.pop(str(command_id), None)
         self._outcomes.pop(str(command_id), None)
 
-    async def _stored_at(self, command: Command, command_id: UUID) -> datetime:
-        """When the bus stored it, which it announces once; of a duplicate, the outcome knows."""
-        announced = self._stored[str(command_id)]
+    async def _stored_at(
+        self, command: Command, command_id: UUID, stored: asyncio.Future[datetime], *, known: bool
+    ) -> datetime:
+        """When the bus stored it, which it announces once; of one known before, the outcome may have to tell."""
         try:
-            return await asyncio.wait_for(asyncio.shield(announced), 2)
+            return await asyncio.wait_for(asyncio.shield(stored), 0.2 if known else 2)
         except TimeoutError:
             outcome = await self.outcome(command, command_id)
         if outcome is None:

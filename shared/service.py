@@ -121,7 +121,6 @@ class _Running:
             **connect_options(settings, user=service.name),
             security=NatsNKey(settings.nats_seed_file),
             reconnected_cb=self._reconnected,
-            error_cb=self._bus_error,
             graceful_timeout=25,
             logger=None,
         )
@@ -277,9 +276,6 @@ class _Running:
         log.info("bus-back")
         for consumer in self._consumers:
             consumer.reconnected()
-
-    async def _bus_error(self, error: Exception) -> None:
-        log.warning("bus-error", error=str(error) or type(error).__name__)
 
     async def _livez(self, _: Any) -> AsgiResponse:
         return AsgiResponse(b"alive\n", 200)

@@ -121,7 +121,7 @@ http: "{host}:{monitoring_port}"
 max_payload: {max_payload}
 jetstream {{
   store_dir: {json.dumps(str(directory))}
-  sync_interval: {sync_interval}
+  sync_interval: {json.dumps(sync_interval)}
   max_file_store: {max_file_store}
   max_memory_store: {64 * MEGABYTE}
 }}

@@ -48,7 +48,8 @@ class SubmitReview(Command, type="pe.conecta.evaluation.submit-review.v1", may={
 class FinaliseRanking(Command, type="pe.conecta.evaluation.finalise-ranking.v1", may={Role.ORGANISER}):
     """The panel's work on a call is done: the order of merit is made, once.
 
-    Refused while the call is open (`call-not-closed`) or reviews are missing (`review-missing` per application).
+    Refused while the call is open (`call-not-closed`), while there are applications that nobody has ruled on, as far
+    as evaluation has heard (`eligibility-undecided`), or reviews are missing (`review-missing` per application).
     """
 
     call_id: UUID
@@ -128,7 +129,7 @@ class RankingFinalised(Fact, type="pe.conecta.evaluation.ranking-finalised.v1", 
 
 
 class ApplicationProgress(BaseModel):
-    """How far the reviewing of one application is."""
+    """How far the reviewing of one application is; `third_needed` until that review is in."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -140,10 +141,14 @@ class ApplicationProgress(BaseModel):
 
 
 class PanelProgressAnswer(Answer):
-    """How far a panel is with a call."""
+    """How far a panel is with a call. `complete` when nothing stands in the way of its ranking.
+
+    `undecided` are applications that nobody has ruled on, as far as evaluation has heard.
+    """
 
     applications: tuple[ApplicationProgress, ...]
     complete: bool
+    undecided: int = 0
 
 
 class PanelProgress(Question, type="pe.conecta.evaluation.panel-progress.v1", answer=PanelProgressAnswer, may=TEAM):

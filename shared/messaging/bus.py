@@ -18,7 +18,10 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from shared.log import logger
 from shared.settings import BusSettings
+
+log = logger(__name__)
 
 # JetStream's error codes for a stream that takes no more, by bytes, messages, or the server's own storage.
 _FULL = {10047, 10077, 10122, 10023}
@@ -37,7 +40,13 @@ def connect_options(settings: BusSettings, *, user: str) -> dict[str, Any]:
         "ping_interval": 10,
         "max_outstanding_pings": 2,
         "pending_size": 16 << 20,
+        "error_cb": _noted,
     }
+
+
+async def _noted(error: Exception) -> None:
+    """What the connection meets in the background: permissions violations are an alert (reliability.md, rule 20)."""
+    log.warning("bus-error", error=f"{type(error).__name__} {error}".strip()[:200])
 
 
 class Ack(NamedTuple):

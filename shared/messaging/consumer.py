@@ -152,7 +152,7 @@ class Consumer:
                 async with self._database.transaction() as tx:
                     verdicts = await self._work.carry_out(tx, messages)
                     await self._forget_failures(tx, messages, verdicts)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 — any fault of a handler is counted and told
                 if not is_outage(error):
                     return await self._one_by_one(messages, error)
                 self._note_outage(error)
@@ -258,12 +258,13 @@ class Consumer:
                 log.warning("not-kept-in-hand", stream=self.stream, error=described(error))
 
     async def _hand_back(self) -> None:
-        left = [*self._in_hand, *self._pull.waiting]
         try:
+            await self._pull.close()
+            left = [*self._in_hand, *self._pull.waiting]
             for message in left:
                 await self._client.publish(message.reply, b"-NAK")
         except (nats.errors.Error, OSError) as error:
-            log.warning("not-handed-back", stream=self.stream, messages=len(left), error=described(error))
+            log.warning("not-handed-back", stream=self.stream, error=described(error))
 
     async def _stops_within(self, seconds: float) -> bool:
         try:

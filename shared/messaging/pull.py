@@ -22,6 +22,7 @@ from time import monotonic
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 ACK_WAIT = 10.0  # seconds; provisioned on every consumer
 _EXPIRES = 20.0
@@ -60,6 +61,7 @@ class Pull:
         self._asked_for = 0
         self._heard_at = monotonic()
         self._inbox = ""
+        self._subscription: Subscription | None = None
         self._stopped = False
         self.lost: str | None = "not started"
 
@@ -71,7 +73,7 @@ class Pull:
     async def start(self) -> None:
         """Subscribe to the inbox and ask for the first messages."""
         self._inbox = self._client.new_inbox()
-        await self._client.subscribe(
+        self._subscription = await self._client.subscribe(
             f"{self._inbox}.*", cb=self._receive, pending_msgs_limit=-1, pending_bytes_limit=-1
         )
         self.lost = None
@@ -80,6 +82,12 @@ class Pull:
         """Hand over nothing more."""
         self._stopped = True
         self._something.set()
+
+    async def close(self) -> None:
+        """Withdraw what was asked for: the server keeps for others what would have come here."""
+        if self._subscription is not None:
+            await self._subscription.unsubscribe()
+            await self._client.flush(timeout=2)
 
     def ask_again(self) -> None:
         """Forget outstanding requests: the server that had them is gone."""

@@ -56,7 +56,7 @@ def _answering(
             status, response = "invalid", _refusal("invalid", problems_of(error))
         except QuestionRefused as error:
             status, response = "refused", _refusal(error.code)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 — whoever asked gets an answer, whatever went wrong
             status = "database-away" if is_outage(error) else "failed"
             log.error("question-failed", question=question.name, error=described(error))  # noqa: TRY400 — no values
             response = _refusal(status)

@@ -76,7 +76,7 @@ async def test_a_transaction_that_commits_late_is_published_late_not_lost(bench:
 
 async def test_a_relay_that_dies_between_publishing_and_noting_it_repeats_nothing_visible(bench: Bench) -> None:
     class Dies(Relay):
-        async def _forget(self, connection: asyncpg.Connection, positions: Sequence[int]) -> None:
+        async def _forget(self, _connection: asyncpg.Connection, positions: Sequence[int]) -> None:
             if positions:
                 raise SystemError("killed here")
 
