@@ -16,28 +16,37 @@ from shared.contracts.people import (
     LongText,
     Money,
     Percent,
+    PositiveMoney,
     RegionCode,
     Role,
     Sector,
     Title,
+    plain,
 )
 from shared.contracts.status import CommandOutcomeAnswer, ServiceStatusAnswer
 
 TEAM = {Role.ORGANISER, Role.OPERATOR}
 
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$", examples=["relevance"])]
-Score = Annotated[Decimal, Field(max_digits=6, decimal_places=2, allow_inf_nan=False)]
-Total = Annotated[Decimal, Field(ge=0, le=100, max_digits=5, decimal_places=2)]
+Score = Annotated[Decimal, Field(max_digits=6, decimal_places=2, allow_inf_nan=False), plain(2)]
+Total = Annotated[Decimal, Field(ge=0, le=100, max_digits=5, decimal_places=2, description="0–100"), plain(2)]
+Rank = Annotated[int, Field(description="place in the order of merit, from 1")]
 
 
 class Criterion(BaseModel):
     """One criterion of the jury; the weights of a call add to 100."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     key: Key
     name: Title
     weight: Annotated[int, Field(ge=1, le=100)]
+
+
+class StatedCriterion(Criterion):
+    """A criterion as the team enters it: unknown fields are refused, which hearers of facts must not do."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class CallRules(BaseModel):
@@ -54,21 +63,23 @@ class CallRules(BaseModel):
     host_region: RegionCode
     host_city: Title
     opens_at: Instant
-    closes_at: Instant
+    closes_at: Annotated[Instant, Field(description="UTC; an application stored at this instant is in time")]
     currency: Literal["PEN"] = "PEN"
     fund: Money
-    reserved_share_percent: Percent = 0
-    reserved_excluding_regions: tuple[RegionCode, ...] = ()
+    reserved_share_percent: Annotated[Percent, Field(description="of the fund, for the first pass")] = 0
+    reserved_excluding_regions: Annotated[
+        tuple[RegionCode, ...], Field(description="regions of residence that the reserved share is not for")
+    ] = ()
     days: Annotated[int, Field(ge=1, le=60)]
     per_diem: Money
-    ceiling: Money
-    fares: dict[RegionCode, Money]
+    ceiling: Annotated[Money, Field(description="no aid is larger")]
+    fares: Annotated[dict[RegionCode, Money], Field(description="by region of residence")]
     criteria: Annotated[tuple[Criterion, ...], Field(min_length=1, max_length=20)]
     score_min: Score
     score_max: Score
     reviews_required: Annotated[int, Field(ge=1, le=9)] = 2
-    divergence_over: Total
-    minimum_total: Total
+    divergence_over: Annotated[Total, Field(description="two totals further apart need a third review")]
+    minimum_total: Annotated[Total, Field(description="no award below it")]
     required_documents: Annotated[tuple[Key, ...], Field(max_length=20)] = ()
 
 
@@ -76,6 +87,7 @@ class CreateCall(Command, CallRules, type="pe.conecta.aid_calls.create-call.v1",
     """The team enters a call with its rules; it opens and closes by the clock. Answers `call_id`."""
 
     call_id: UUID
+    criteria: Annotated[tuple[StatedCriterion, ...], Field(min_length=1, max_length=20)]
 
 
 class AttachedDocument(BaseModel):
@@ -99,7 +111,7 @@ class SubmitApplication(Command, type="pe.conecta.aid_calls.submit-application.v
     region: RegionCode | None = Field(default=None, description="of residence, if in Peru")
     birth: BirthDate
     sector: Sector
-    requested: Annotated[Money, Field(gt=0)]
+    requested: PositiveMoney
     project: Title
     motivation: LongText = ""
     documents: Annotated[tuple[AttachedDocument, ...], Field(max_length=20)] = ()
@@ -136,8 +148,8 @@ class ApplicationState(BaseModel):
     region: RegionCode | None
     sector: Sector
     requested: Money
-    aid: Money
-    accepted_at: Instant
+    aid: Annotated[Money, Field(description="the smallest of requested, tariff and ceiling")]
+    accepted_at: Annotated[Instant, Field(description="UTC; when the bus stored the application")]
 
 
 class ApplicationSubmitted(
@@ -179,7 +191,7 @@ class ApplicationRuledIneligible(
 ):
     """An application fails the rules of eligibility named in `reasons`, all of them."""
 
-    reasons: tuple[str, ...]
+    reasons: Annotated[tuple[str, ...], Field(description="stable codes, such as `inside-host-region`")]
 
 
 Fund = Literal["reserved", "general"]
@@ -196,8 +208,8 @@ class AidAwarded(
 
     amount: Money
     currency: Literal["PEN"]
-    money: Fund
-    rank: int
+    money: Annotated[Fund, Field(description="`reserved`: first pass; `general`: second pass")]
+    rank: Rank
     total: Total
 
 
@@ -210,8 +222,8 @@ class AidReserved(
 ):
     """An application qualifies but the fund ran out: its place on the reserve list, from 1."""
 
-    position: int
-    rank: int
+    position: Annotated[int, Field(description="on the reserve list, from 1")]
+    rank: Rank
     total: Total
 
 
@@ -224,7 +236,7 @@ class ApplicationNotSelected(
 ):
     """An application's total is below the minimum of the call."""
 
-    rank: int
+    rank: Rank
     total: Total
 
 
@@ -238,7 +250,7 @@ class CallResultsPublished(Fact, type="pe.conecta.aid_calls.call-results-publish
     reserve: int
     not_selected: int
     total_awarded: Money
-    left: Money
+    left: Annotated[Money, Field(description="of the fund, not awarded")]
 
 
 class CallAnswer(Answer, CallState):
@@ -286,7 +298,7 @@ class Award(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     application_id: UUID
-    rank: int
+    rank: Rank
     amount: Money
     money: Fund
 

@@ -7,13 +7,15 @@ from the class, and a released version never changes its meaning: `tests/contrac
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from shared.contracts.people import Role
 
 _TYPE = re.compile(r"pe\.conecta\.(?P<service>[a-z_]+)\.(?P<name>[a-z]+(?:-[a-z]+)*)\.v(?P<version>[1-9]\d*)")
+
+Version = Annotated[PositiveInt, Field(description="of the thing: keep what has the highest")]
 
 SERVICES = ("registration", "aid_calls", "evaluation", "notifications")
 
@@ -120,7 +122,7 @@ class Fact(Contract):
     about: ClassVar[str]
     within: ClassVar[str]
 
-    version: PositiveInt
+    version: Version
 
     def __init_subclass__(
         cls,
@@ -159,7 +161,7 @@ class Record(Contract):
 
     about: ClassVar[str]
 
-    version: PositiveInt
+    version: Version
 
     def __init_subclass__(cls, *, type: str | None = None, about: str = "", **kwargs: Any) -> None:  # noqa: A002
         super().__init_subclass__(type=type, **kwargs)

@@ -9,14 +9,18 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.contracts.aid_calls import Key, Score, Total
+from shared.contracts.aid_calls import Key, Rank, Score, Total
 from shared.contracts.base import Answer, Command, Fact, Question
-from shared.contracts.people import Money, Role, Title
+from shared.contracts.people import STORABLE, Money, Role, Title, plain
 from shared.contracts.status import CommandOutcomeAnswer, ServiceStatusAnswer
 
 TEAM = {Role.ORGANISER, Role.OPERATOR}
 
-Rate = Annotated[Decimal, Field(gt=0, max_digits=10, decimal_places=6, allow_inf_nan=False)]
+Rate = Annotated[
+    Decimal,
+    Field(gt=0, max_digits=10, decimal_places=6, allow_inf_nan=False, description="PEN for one USD"),
+    plain(6),
+]
 
 
 class AssignEvaluator(Command, type="pe.conecta.evaluation.assign-evaluator.v1", may={Role.ORGANISER}):
@@ -42,7 +46,7 @@ class SubmitReview(Command, type="pe.conecta.evaluation.submit-review.v1", may={
 
     application_id: UUID
     scores: Annotated[dict[Key, Score], Field(min_length=1, max_length=20)]
-    comment: Annotated[str, Field(max_length=5000)] = ""
+    comment: Annotated[str, Field(max_length=5000), STORABLE] = ""
 
 
 class FinaliseRanking(Command, type="pe.conecta.evaluation.finalise-ranking.v1", may={Role.ORGANISER}):
@@ -77,8 +81,8 @@ class EvaluatorAssigned(
 
     evaluator_id: UUID
     call_id: UUID
-    added: tuple[UUID, ...]
-    assigned: int
+    added: Annotated[tuple[UUID, ...], Field(description="ids of applications")]
+    assigned: Annotated[int, Field(description="how many in all, of this call")]
 
 
 class ConflictDeclared(
@@ -105,7 +109,7 @@ class ReviewSubmitted(
     application_id: UUID
     call_id: UUID
     evaluator_id: UUID
-    reviews: int
+    reviews: Annotated[int, Field(description="how many are in")]
     third_needed: bool
 
 
@@ -115,7 +119,7 @@ class RankedApplication(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     application_id: UUID
-    rank: int
+    rank: Rank
     total: Total
     criterion_means: tuple[Decimal, ...]
     reviews: int
@@ -125,7 +129,7 @@ class RankingFinalised(Fact, type="pe.conecta.evaluation.ranking-finalised.v1", 
     """The order of merit of a call, whole."""
 
     call_id: UUID
-    ranking: tuple[RankedApplication, ...]
+    ranking: Annotated[tuple[RankedApplication, ...], Field(description="best first")]
 
 
 class ApplicationProgress(BaseModel):

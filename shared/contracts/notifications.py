@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.aid_calls import Key
 from shared.contracts.base import Answer, Command, Fact, Question
@@ -28,7 +29,7 @@ class NotificationState(BaseModel):
     notification_id: UUID
     person_id: UUID
     template: Key
-    fact_id: UUID
+    fact_id: Annotated[UUID, Field(description="the fact that the person is told of")]
 
 
 class NotificationSent(
@@ -50,7 +51,7 @@ class NotificationFailed(
 ):
     """A mail server refused the mail for good (5xx): the address is suppressed. `reason` is the reply code."""
 
-    reason: str
+    reason: Annotated[str, Field(description="the mail server's reply code")]
 
 
 class TemplateCount(BaseModel):

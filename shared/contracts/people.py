@@ -25,7 +25,7 @@ from pydantic_core import PydanticCustomError
 
 from shared.contracts.peru import REGIONS
 
-_EMAIL = re.compile(r"[^@\s\"(),:;<>\[\]\\]{1,64}@[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.[a-z]{2,}")
+_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f\"(),:;<>\[\]\\]{1,64}@[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.[a-z]{2,}")
 
 CENTIMO = Decimal("0.01")
 
@@ -119,25 +119,63 @@ def _no_float(value: Any) -> Any:
     return value
 
 
+def _no_nul(text: str) -> str:
+    if "\0" in text:
+        raise PydanticCustomError("invalid-character", "no NUL: PostgreSQL does not store it")
+    return text
+
+
+def plain(places: int) -> AfterValidator:
+    """Decimals without exponent or superfluous zeros: `8.5E+2` is 850, and `0E+999999` is 0 before it can harm."""
+
+    def written_out(value: Decimal) -> Decimal:
+        exponent = min(0, max(-places, int(value.as_tuple().exponent)))
+        return +value.quantize(Decimal((0, (1,), exponent)))  # plus: no negative zero
+
+    return AfterValidator(written_out)
+
+
 def half_up(value: Decimal) -> Decimal:
     """Round to 2 decimals, half up (domain.md, "Time and money")."""
     return value.quantize(CENTIMO, rounding=ROUND_HALF_UP)
 
 
-RegionCode = Annotated[str, AfterValidator(_region), Field(description="INEI two-digit code", examples=["08"])]
-Email = Annotated[str, AfterValidator(_email), Field(examples=["rosa@example.org"])]
+# For every text that a person may have typed.
+STORABLE = AfterValidator(_no_nul)
+
+RegionCode = Annotated[
+    str,
+    AfterValidator(_region),
+    Field(
+        description="INEI two-digit code",
+        examples=["08"],
+        json_schema_extra={"pattern": "^(0[1-9]|1[0-9]|2[0-5])$"},
+    ),
+]
+Email = Annotated[
+    str,
+    AfterValidator(_email),
+    Field(examples=["rosa@example.org"], json_schema_extra={"format": "email", "maxLength": 254}),
+]
 Phone = Annotated[str, AfterValidator(_phone), Field(description="E.164", examples=["+51974009052"])]
 BirthDate = Annotated[date, AfterValidator(_birth)]
-PersonalName = Annotated[str, Field(min_length=1, max_length=120)]
-Title = Annotated[str, Field(min_length=1, max_length=200)]
-LongText = Annotated[str, Field(max_length=10_000)]
+PersonalName = Annotated[str, Field(min_length=1, max_length=120), STORABLE]
+Title = Annotated[str, Field(min_length=1, max_length=200), STORABLE]
+LongText = Annotated[str, Field(max_length=10_000), STORABLE]
 Code = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9-]{1,39}$", examples=["MOV-CUSCO-2019"])]
 Money = Annotated[
     Decimal,
-    BeforeValidator(_no_float),
     Field(ge=0, max_digits=12, decimal_places=2, allow_inf_nan=False, examples=["850.00"]),
+    BeforeValidator(_no_float),
+    plain(2),
 ]
-Instant = Annotated[AwareDatetime, AfterValidator(_plausible)]
+PositiveMoney = Annotated[
+    Decimal,
+    Field(gt=0, max_digits=12, decimal_places=2, allow_inf_nan=False, examples=["850.00"]),
+    BeforeValidator(_no_float),
+    plain(2),
+]
+Instant = Annotated[AwareDatetime, AfterValidator(_plausible), Field(description="UTC")]
 Percent = Annotated[int, Field(ge=0, le=100)]
 
 
@@ -168,7 +206,7 @@ class Consent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     purpose: Annotated[str, Field(pattern=r"^[a-z-]{3,40}$")]
-    text_version: Annotated[str, Field(min_length=1, max_length=40)]
+    text_version: Annotated[str, Field(min_length=1, max_length=40), STORABLE]
     given_at: Instant
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.base import Answer, Command, Fact, Question, Record
 from shared.contracts.people import (
+    STORABLE,
     Code,
     Document,
     Email,
@@ -52,7 +53,7 @@ class CreateMeeting(Command, type="pe.conecta.registration.create-meeting.v1", m
     theme: Title
     city: Title
     region: RegionCode
-    venue: Annotated[str, Field(max_length=300)] = ""
+    venue: Annotated[str, Field(max_length=300), STORABLE] = ""
     starts_at: Instant
     ends_at: Instant
     capacity: Capacity
@@ -118,7 +119,7 @@ class MeetingState(BaseModel):
     venue: str
     starts_at: Instant
     ends_at: Instant
-    capacity: int
+    capacity: Annotated[int, Field(description="places")]
 
 
 class MeetingCreated(Fact, MeetingState, type="pe.conecta.registration.meeting-created.v1", about="meeting_id"):
@@ -161,7 +162,7 @@ class RegistrationWaitlisted(
 ):
     """The meeting was full: a person is on the waitlist, in order of acceptance."""
 
-    position: int = Field(ge=1)
+    position: int = Field(ge=1, description="on the waitlist, from 1")
 
 
 class RegistrationPromoted(

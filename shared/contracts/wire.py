@@ -10,6 +10,7 @@ from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from shared.contracts.base import Contract
 from shared.contracts.people import Instant
@@ -107,6 +108,22 @@ class Receipt(BaseModel):
 _CODES = {
     "missing": "required",
     "extra_forbidden": "unknown-field",
+    "invalid_key": "unknown-field",
+    "string_type": "not-text",
+    "string_unicode": "invalid-character",
+    "int_type": "not-a-whole-number",
+    "int_parsing": "not-a-whole-number",
+    "int_parsing_size": "not-a-whole-number",
+    "int_from_float": "not-a-whole-number",
+    "finite_number": "not-a-number",
+    "bool_type": "not-true-or-false",
+    "bool_parsing": "not-true-or-false",
+    "model_type": "not-an-object",
+    "model_attributes_type": "not-an-object",
+    "dict_type": "not-an-object",
+    "tuple_type": "not-a-list",
+    "frozen_set_type": "not-a-list",
+    "set_item_not_hashable": "not-one-of",
     "string_too_short": "too-short",
     "too_short": "too-short",
     "string_too_long": "too-long",
@@ -132,10 +149,12 @@ _CODES = {
     "datetime_parsing": "invalid-instant",
     "datetime_type": "invalid-instant",
     "datetime_from_date_parsing": "invalid-instant",
+    "datetime_object_invalid": "invalid-instant",
     "timezone_aware": "instant-without-zone",
     "json_invalid": "malformed",
     "json_type": "malformed",
 }
+# Codes of our own validators.
 _OURS = frozenset(
     {
         "unknown-region",
@@ -146,22 +165,49 @@ _OURS = frozenset(
         "invalid-instant",
         "invalid-dni",
         "invalid-document",
+        "invalid-character",
     }
 )
+_MORE = "more-problems"
+# Every code that `problems_of` gives; a command or question may meet others once it has been read.
+SHAPE_CODES = _OURS | {*_CODES.values(), _MORE}
+
+# An outcome must fit into one message, however many things are wrong with a command.
+MOST_PROBLEMS = 100
+_TOLD = {
+    "min_length",
+    "max_length",
+    "ge",
+    "gt",
+    "le",
+    "lt",
+    "expected",
+    "max_digits",
+    "decimal_places",
+    "whole_digits",
+}
 
 
 def problems_of(error: ValidationError) -> tuple[Problem, ...]:
-    """Every problem that a model found, without the offending values (they may be personal)."""
-    return tuple(
-        Problem(
-            code=kind if (kind := entry["type"]) in _OURS or "-" in kind else _CODES.get(kind, "invalid"),
-            field=".".join(str(part)[:60] for part in entry["loc"] if part != "data") or None,
-            detail={
-                name: value
-                for name, value in entry.get("ctx", {}).items()
-                if name in {"min_length", "max_length", "ge", "gt", "le", "lt", "expected"}
-                and isinstance(value, str | int)
-            },
-        )
-        for entry in error.errors(include_url=False, include_input=False)
+    """The problems that a model found, without the offending values (they may be personal).
+
+    All of them up to a hundred; then one, `more-problems`, with their number.
+    """
+    found = error.errors(include_url=False, include_input=False)
+    problems = [_problem(entry) for entry in found[:MOST_PROBLEMS]]
+    if len(found) > MOST_PROBLEMS:
+        problems.append(Problem(code=_MORE, detail={"number": len(found) - MOST_PROBLEMS}))
+    return tuple(problems)
+
+
+def _problem(entry: ErrorDetails) -> Problem:
+    kind = entry["type"]
+    return Problem(
+        code=kind if kind in _OURS else _CODES.get(kind, "invalid"),
+        field=".".join(str(part)[:60] for part in entry["loc"] if part != "data")[:300] or None,
+        detail={
+            name: value if isinstance(value, str | int) else str(value)
+            for name, value in entry.get("ctx", {}).items()
+            if name in _TOLD
+        },
     )
