@@ -38,13 +38,13 @@ def sql_out_of_place(root: Path) -> list[str]:
 
 
 def foreign_tables(root: Path) -> list[str]:
-    """Names of tables, in the SQL of a service, that are not written `<service>.<table>`."""
+    """Names of tables, in the SQL of a service, that are neither `<service>.<table>` nor PostgreSQL's own (pg_…)."""
     return [
         f"{found.place} names {table}"
         for service in SERVICES
         for found in statements(root, f"services/{service}")
         for table in _tables(found.text)
-        if not table.startswith(f"{service}.")
+        if not table.startswith((f"{service}.", "pg_"))
     ]
 
 

@@ -27,7 +27,7 @@ PLANTED = [
     ("pure", "shared/contracts/planted.py", "import shared.log", "planted -> shared.log"),
     ("driver", "services/registration/commands.py", "import asyncpg", "commands -> asyncpg"),
     ("clients", "clients/cli/planted.py", "import nats", "planted -> nats"),
-    ("subscribers", "services/evaluation/subscribers.py", "import services.evaluation.store", "subscribers -> serv"),
+    ("subscribers", "services/aid_calls/subscribers.py", "import services.aid_calls.store", "subscribers -> servic"),
 ]
 
 

@@ -8,9 +8,11 @@ from tests.architecture import sql
 from tests.architecture.conftest import Plant
 from tests.architecture.sources import ROOT
 
+FILE = "services/aid_calls/planted.py"
 
-def last_line(copy: Path, path: str) -> int:
-    return len((copy / path).read_text().splitlines())
+
+def in_planted(violations: list[str]) -> list[str]:
+    return [violation for violation in violations if "planted" in violation]
 
 
 def test_sql_stands_only_where_it_belongs() -> None:
@@ -30,19 +32,19 @@ def test_sql_stands_only_where_it_belongs() -> None:
     ],
 )
 def test_sql_in_a_command_is_found(copy: Path, plant: Plant, statement: str) -> None:
-    plant("services/aid_calls/planted.py", f"SCHEMA = 'aid_calls'\nSTATEMENT = {statement}")
-    [found] = sql.sql_out_of_place(copy)
-    assert found.startswith("services/aid_calls/planted.py:3 has SQL: ")
+    plant(FILE, f"SCHEMA = 'aid_calls'\nSTATEMENT = {statement}")
+    [found] = in_planted(sql.sql_out_of_place(copy))
+    assert found.startswith(f"{FILE}:3 has SQL: ")
 
 
 def test_words_that_only_look_like_sql_are_left_alone(copy: Path, plant: Plant) -> None:
     plant(
-        "services/aid_calls/planted.py",
+        FILE,
         '''def f() -> str:
     """Select the best from the list."""
     return "update of the call"''',
     )
-    assert sql.sql_out_of_place(copy) == []
+    assert in_planted(sql.sql_out_of_place(copy)) == []
 
 
 def test_a_service_names_only_its_own_tables() -> None:
@@ -61,9 +63,8 @@ def test_a_service_names_only_its_own_tables() -> None:
     ],
 )
 def test_a_table_of_somebody_else_is_found(copy: Path, plant: Plant, statement: str, named: str) -> None:
-    plant("services/aid_calls/store.py", f'STATEMENT = "{statement}"')
-    line = last_line(copy, "services/aid_calls/store.py")
-    assert sql.foreign_tables(copy) == [f"services/aid_calls/store.py:{line} names {named}"]
+    plant(FILE, f'STATEMENT = "{statement}"')
+    assert in_planted(sql.foreign_tables(copy)) == [f"{FILE}:2 names {named}"]
 
 
 @pytest.mark.parametrize(
@@ -71,12 +72,13 @@ def test_a_table_of_somebody_else_is_found(copy: Path, plant: Plant, statement: 
     [
         "with new (a) as materialized (select 1) select * from new join unnest($1::int[]) as u (b) on true",
         "select extract(epoch from c.closes_at) from aid_calls.calls c where a is distinct from c.b for update of c",
+        "select count(*) from pg_locks",
         "insert into aid_calls.calls values (1) on conflict do update set state = excluded.state",
     ],
 )
 def test_what_is_no_table_is_left_alone(copy: Path, plant: Plant, statement: str) -> None:
-    plant("services/aid_calls/store.py", f'STATEMENT = "{statement}"')
-    assert sql.foreign_tables(copy) == []
+    plant(FILE, f'STATEMENT = "{statement}"')
+    assert in_planted(sql.foreign_tables(copy)) == []
 
 
 def test_migrations_touch_only_their_own_schema() -> None:
@@ -86,7 +88,7 @@ def test_migrations_touch_only_their_own_schema() -> None:
 def test_a_migration_that_reaches_into_another_schema_is_found(copy: Path, plant: Plant) -> None:
     plant("services/aid_calls/migrations/0009_planted.sql", "select * from evaluation.reviews;")
     plant("shared/migrations/0009_planted.sql", "-- evaluation.reviews\nalter table registration.people add x int;")
-    assert sql.foreign_schemas_in_migrations(copy) == [
+    assert in_planted(sql.foreign_schemas_in_migrations(copy)) == [
         "services/aid_calls/migrations/0009_planted.sql names evaluation",
         "shared/migrations/0009_planted.sql names registration",
     ]
