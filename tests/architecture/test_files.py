@@ -13,7 +13,7 @@ def test_migrations_are_numbered_and_go_forward() -> None:
 
 
 def test_every_fault_of_a_migration_is_found(copy: Path) -> None:
-    folder = copy / "services" / "evaluation" / "migrations"
+    folder = copy / "services" / "aid_calls" / "migrations"
     shutil.rmtree(folder)
     folder.mkdir()
     (folder / "0001_a.sql").write_text("-- migrate:up\ncreate table a ();\n-- migrate:down\ndrop table a;\n")
@@ -21,10 +21,10 @@ def test_every_fault_of_a_migration_is_found(copy: Path) -> None:
     (folder / "0003_c.sql").write_text("create table c ();\n")
     (folder / "later.sql").write_text("-- migrate:up\n")
     assert files.misnamed_migrations(copy) == [
-        "services/evaluation/migrations: 0001_a.sql goes back; a mistake is mended by the next migration",
-        "services/evaluation/migrations: 0003_b.sql should have number 0002",
-        "services/evaluation/migrations: 0003_c.sql does not begin with -- migrate:up",
-        "services/evaluation/migrations: later.sql is not called NNNN_what_it_does.sql",
+        "services/aid_calls/migrations: 0001_a.sql goes back; a mistake is mended by the next migration",
+        "services/aid_calls/migrations: 0003_b.sql should have number 0002",
+        "services/aid_calls/migrations: 0003_c.sql does not begin with -- migrate:up",
+        "services/aid_calls/migrations: later.sql is not called NNNN_what_it_does.sql",
     ]
 
 
