@@ -215,11 +215,11 @@ async def waiting_later(tx: Tx, *, since: Mapping[UUID, datetime]) -> list[tuple
     """Who on these waitlists was accepted after the instant given: meetings and instants, in order."""
     rows = await tx.fetch(
         """
-        select registration.meeting_id, registration.accepted_at
+        select one.meeting_id, one.accepted_at
           from unnest($1::uuid[], $2::timestamptz[]) as meeting (meeting_id, since)
-          join registration.registrations as registration using (meeting_id)
-         where registration.state = 'waitlisted' and registration.accepted_at > meeting.since
-         order by registration.accepted_at
+          join registration.registrations as one using (meeting_id)
+         where one.state = 'waitlisted' and one.accepted_at > meeting.since
+         order by one.accepted_at
         """,
         list(since.keys()),
         list(since.values()),
@@ -231,9 +231,9 @@ async def registrations_of(tx: Tx, *, pairs: Collection[tuple[UUID, UUID]]) -> d
     """Registrations by meeting and person, cancelled ones too."""
     rows = await tx.fetch(
         """
-        select registration.*
+        select one.*
           from unnest($1::uuid[], $2::uuid[]) as asked (meeting_id, person_id)
-          join registration.registrations as registration using (meeting_id, person_id)
+          join registration.registrations as one using (meeting_id, person_id)
         """,
         *_columns(list(pairs), 2),
     )
@@ -294,14 +294,14 @@ async def change_registrations(tx: Tx, *, registrations: Sequence[Registration])
     """Note what has become of registrations whose meetings are locked."""
     await tx.execute(
         """
-        update registration.registrations as registration
+        update registration.registrations as one
            set state = new.state, version = new.version, accepted_at = new.accepted_at, number = new.number,
                region = new.region, sector = new.sector, gender = new.gender
           from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::int[], $6::timestamptz[],
                       $7::int[], $8::text[], $9::text[], $10::text[])
                as new (registration_id, meeting_id, person_id, state, version, accepted_at, number,
                        region, sector, gender)
-         where registration.registration_id = new.registration_id
+         where one.registration_id = new.registration_id
         """,
         *_registration_columns(registrations),
     )

@@ -284,14 +284,16 @@ async def test_an_earlier_acceptance_that_comes_in_a_later_batch_is_before_in_li
     meeting_id = await the_meeting(tx, capacity=1)
     taker, late, early, last = await known(tx, *(rosa(number) for number in range(1, 5)))
 
-    async def position(person_id: UUID, second: int) -> int | None:
+    async def asks(person_id: UUID, second: int) -> Decision:
         at = NOW + timedelta(seconds=second)
         [decision] = await places(tx, sent(a_place(meeting_id), participant(person_id), at))
-        [fact] = decision.facts
-        return fact.position if isinstance(fact, RegistrationWaitlisted) else None
+        return decision
 
-    assert [await position(taker, 0), await position(late, 9), await position(last, 9)] == [None, 1, 2]
-    assert await position(early, 5) == 1
+    decisions = [await asks(taker, 0), await asks(late, 9), await asks(last, 9), await asks(early, 5)]
+    told = facts(decisions)
+    assert [getattr(fact, "position", None) for fact in told] == [None, 1, 2, 1]
+    promoted = [(await cancel(tx, decisions[index])).facts[1].thing() for index in (0, 3, 1)]
+    assert promoted == [told[index].thing() for index in (3, 1, 2)]
 
 
 async def test_the_team_registers_people_by_their_details_known_or_not(tx: Tx) -> None:

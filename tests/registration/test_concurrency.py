@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from typing import TypeAlias
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -26,7 +27,7 @@ from tests.registration.cast import NOW, a_meeting, a_place, by, known_as, no_pl
 from tests.registration.conftest import Pool
 
 TEAM = organiser()
-About = (RegistrationConfirmed, RegistrationWaitlisted, RegistrationPromoted, RegistrationCancelled)
+About: TypeAlias = RegistrationConfirmed | RegistrationWaitlisted | RegistrationPromoted | RegistrationCancelled
 
 
 def somebody() -> PersonDetails:
@@ -168,10 +169,10 @@ async def test_freed_places_go_to_the_line_while_others_register(pool: Pool) -> 
         "select registration_id, version from registration.registrations where meeting_id = $1", meeting_id
     )
     assert versions == sorted((row["registration_id"], n) for row in rows for n in range(1, row["version"] + 1))
-    promoted = [one for one in told if isinstance(one, RegistrationPromoted)]
-    confirmed_at_once = [one for one in told if isinstance(one, RegistrationConfirmed)]
     gone = {one.registration_id for one in told if isinstance(one, RegistrationCancelled)}
-    with_a_place = {one.registration_id for one in (*promoted, *confirmed_at_once)}
+    with_a_place = {
+        one.registration_id for one in told if isinstance(one, RegistrationConfirmed | RegistrationPromoted)
+    }
     assert with_a_place - gone == set(confirmed)
 
 
