@@ -71,7 +71,7 @@ def registrations(
 
 
 async def _import(read: RegistrationsFile, *, meeting: str, token: str) -> int:
-    settings = ClientSettings(instance=f"import{os.getpid()}")  # type: ignore[call-arg]
+    settings = ClientSettings(instance=f"import{os.getpid()}")
     async with connected(settings) as client:
         found = await client.ask(Meeting(code=meeting), MeetingAnswer, actor=token)
         with Progress(console=err) as progress:
