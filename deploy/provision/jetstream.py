@@ -91,10 +91,10 @@ async def connected(settings: ProvisionSettings, *, patience: float) -> AsyncIte
     async def note(error: Exception) -> None:
         troubles.append(str(error) or type(error).__name__)
 
-    options = connect_options(settings, user="provision") | {"reconnect_time_wait": _PAUSE}
+    options = connect_options(settings, user="provision") | {"reconnect_time_wait": _PAUSE, "error_cb": note}
     try:
         async with asyncio.timeout(patience):
-            await bus.connect(**options, nkeys_seed_str=settings.seed(), error_cb=note)
+            await bus.connect(**options, nkeys_seed_str=settings.seed())
     except (nats.errors.Error, OSError) as error:
         await bus.close()
         told = ", ".join([*troubles[-1:], str(error)]).strip(", ")

@@ -25,9 +25,17 @@ class Bus:
         self.client = client
         self._refusals = refusals
 
+    async def settled(self) -> None:
+        """Return when the server has seen everything sent so far.
+
+        Twice, because nats-py 2.16 writes the PING of a flush before what is still pending.
+        """
+        for _ in range(2):
+            await self.client.flush(timeout=5)
+
     async def refused(self) -> list[str]:
         """What was refused since the last time, after the server has seen everything sent so far."""
-        await self.client.flush(timeout=5)
+        await self.settled()
         refusals, self._refusals[:] = [*self._refusals], []
         return refusals
 
@@ -90,8 +98,8 @@ async def _bus(servers: Installation, user: str) -> AsyncIterator[Bus]:
     async def note(error: Exception) -> None:
         refusals.append(str(error))
 
-    options = connect_options(settings, user=user)
-    client = await nats.connect(**options, nkeys_seed_str=settings.seed(), error_cb=note)
+    options = connect_options(settings, user=user) | {"error_cb": note}
+    client = await nats.connect(**options, nkeys_seed_str=settings.seed())
     try:
         yield Bus(client, refusals)
     finally:
