@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TypeAlias
 
 import asyncpg
@@ -27,8 +28,8 @@ async def pool(installation: Installation) -> AsyncIterator[Pool]:
         yield pool
 
 
-@pytest.fixture
-async def tx(pool: Pool) -> AsyncIterator[Tx]:
+@asynccontextmanager
+async def undone(pool: Pool) -> AsyncIterator[Tx]:
     """A transaction that finds nobody and no meeting, and of which nothing stays."""
     async with pool.acquire() as connection:
         transaction = connection.transaction()
@@ -39,3 +40,10 @@ async def tx(pool: Pool) -> AsyncIterator[Tx]:
             yield connection
         finally:
             await transaction.rollback()
+
+
+@pytest.fixture
+async def tx(pool: Pool) -> AsyncIterator[Tx]:
+    """A transaction of one test, as `undone`."""
+    async with undone(pool) as transaction:
+        yield transaction

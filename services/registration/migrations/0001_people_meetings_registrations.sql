@@ -7,8 +7,8 @@ create table registration.people (
     document_number text check (document_type <> 'dni' or document_number ~ '^[0-9]{8}$'),
     given           text not null,
     family          text not null,
-    email           text not null check (email = lower(email)),
-    phone           text check (phone ~ '^\+[0-9]{5,15}$'),
+    email           text not null,
+    phone           text check (phone ~ '^\+[0-9]+$'),
     birth           date,
     region          text check (region ~ '^[0-9]{2}$'),
     sector          text,
@@ -59,7 +59,7 @@ create table registration.meetings (
     capacity   int not null check (capacity >= 1),
     state      text not null default 'draft' check (state in ('draft', 'published')),
     version    int not null default 1,
-    -- Counted under the lock of this row: the last line of defence of the capacity is the check.
+    -- Counted under the lock of this row.
     confirmed  int not null default 0,
     waitlisted int not null default 0 check (waitlisted >= 0),
     accepted   int not null default 0,
