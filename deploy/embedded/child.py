@@ -25,9 +25,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 class Child:
     """A running process of a program, from `spawn` to `wait`."""
 
-    def __init__(
-        self, program: Program, process: asyncio.subprocess.Process, output: asyncio.Task[None]
-    ) -> None:
+    def __init__(self, program: Program, process: asyncio.subprocess.Process, output: asyncio.Task[None]) -> None:
         """Made by `spawn`."""
         self._program = program
         self._process = process
@@ -129,7 +127,8 @@ async def _pump(reading: int, log: ProgramLog) -> None:
     reader = asyncio.StreamReader()
     protocol = asyncio.StreamReaderProtocol(reader)
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.connect_read_pipe(lambda: protocol, open(reading, "rb", buffering=0))
+    pipe = os.fdopen(reading, "rb", buffering=0)  # closed with the transport
+    transport, _ = await loop.connect_read_pipe(lambda: protocol, pipe)
     try:
         while data := await reader.read(65536):
             log.feed(data)

@@ -74,7 +74,7 @@ def write_private(path: Path, text: str, *, owner: tuple[int, int] | None = None
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         if owner is not None:
             os.fchown(descriptor, *owner)
         file.write(text)
@@ -106,14 +106,10 @@ def _check_mark(path: Path) -> None:
     mark = path / MARK
     if not mark.exists():
         if any(path.iterdir()):
-            raise DataDirectoryError(
-                f"{path} has files that are not Conecta's: name an empty or a new directory"
-            )
+            raise DataDirectoryError(f"{path} has files that are not Conecta's: name an empty or a new directory")
         write_private(mark, LAYOUT)
     if (layout := mark.read_text(encoding="utf-8").strip()) != LAYOUT:
-        raise DataDirectoryError(
-            f"{path} has layout {layout}; this version of Conecta knows layout {LAYOUT} only"
-        )
+        raise DataDirectoryError(f"{path} has layout {layout}; this version of Conecta knows layout {LAYOUT} only")
 
 
 def _check_space(path: Path, minimum_free: int) -> None:
@@ -129,9 +125,7 @@ def _take(holder: int, path: Path) -> None:
     except BlockingIOError:
         pid = os.pread(holder, 20, 0).decode()  # empty while the other is just starting
         whose = f"process {pid or 'unknown'}"
-        message = (
-            f"{path} is in use by another `conecta up` ({whose}): stop that one, or name another directory"
-        )
+        message = f"{path} is in use by another `conecta up` ({whose}): stop that one, or name another directory"
         raise DataDirectoryInUseError(message, pids=[int(pid)] if pid else []) from None
     os.ftruncate(holder, 0)
     os.pwrite(holder, str(os.getpid()).encode(), 0)
@@ -144,9 +138,7 @@ def _wait_for_children(inherited: int, path: Path, patience: float) -> None:
         if time.monotonic() > give_up:
             pids = _holders(path / "children.lock")
             listed = ", ".join(map(str, pids)) or "unknown"
-            message = (
-                f"{path} is still used by servers of a `conecta up` that was killed: end processes {listed}"
-            )
+            message = f"{path} is still used by servers of a `conecta up` that was killed: end processes {listed}"
             raise DataDirectoryInUseError(message, pids=pids)
         time.sleep(0.05)
     fcntl.flock(inherited, fcntl.LOCK_SH)
@@ -166,7 +158,7 @@ def _holders(path: Path) -> list[int]:
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            opened = {os.readlink(link) for link in (process / "fd").iterdir()}
+            opened = {str(link.readlink()) for link in (process / "fd").iterdir()}
         except OSError:  # ended meanwhile, or another user's
             continue
         if wanted in opened and int(process.name) != os.getpid():

@@ -108,7 +108,7 @@ class Keeper:
     async def _keep(self) -> None:
         try:
             given_up = await self._run_again_and_again()
-        except Exception as error:  # kept for whoever waits for readiness or failure
+        except Exception as error:  # noqa: BLE001 (kept for whoever waits for readiness or failure)
             self._error = error
             self._reason = f"failed with {type(error).__name__}: {error}"
             given_up = True

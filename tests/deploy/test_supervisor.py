@@ -1,7 +1,5 @@
 """The supervisor with real child processes: order, readiness, restarts, stopping, and what a killed one leaves."""
 
-import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -92,7 +90,7 @@ async def test_a_program_that_ends_at_every_start_is_given_up_with_its_last_line
 
 async def test_a_program_that_does_not_exist_is_given_up() -> None:
     """As it never will."""
-    with pytest.raises(StartError, match="absent cannot be started: .*No such file"):
+    with pytest.raises(StartError, match=r"absent cannot be started: .*No such file"):
         async with Supervisor(handle_signals=False) as supervisor:
             await supervisor.launch(Program(name="absent", argv=("/no/such/program",), restart=QUICK))
 
@@ -140,7 +138,7 @@ def test_the_wait_before_a_restart_is_doubled_up_to_a_limit() -> None:
     assert {0.16 <= RestartPolicy().delay(1) <= 0.24 for _ in range(200)} == {True}
 
 
-async def test_a_healthy_while_resets_the_wait(tmp_path: Path, until: Until) -> None:
+async def test_a_healthy_while_resets_the_wait(until: Until) -> None:
     """Failing after each healthy while, it never waits longer than at first."""
     policy = RestartPolicy(first_delay=0.01, longest_delay=60, jitter=0, healthy_after=0.05)
     program = Program(name="long", argv=("/bin/sh", "-c", "sleep 0.1"), restart=policy)
@@ -161,7 +159,9 @@ async def test_a_stopped_program_stays_stopped_until_it_is_started() -> None:
         assert supervisor.pid("a") is not None
 
 
-async def test_a_program_that_ignores_the_request_to_stop_is_killed_with_its_children(tmp_path: Path, until: Until, lives: Lives) -> None:
+async def test_a_program_that_ignores_the_request_to_stop_is_killed_with_its_children(
+    tmp_path: Path, until: Until, lives: Lives
+) -> None:
     """After its grace; the child in its process group goes with it."""
     script = f"trap '' TERM; sleep 60 & echo $! > {tmp_path}/grandchild; touch {tmp_path}/up; while :; do sleep 1; done"
     async with Supervisor(handle_signals=False) as supervisor:
@@ -173,7 +173,9 @@ async def test_a_program_that_ignores_the_request_to_stop_is_killed_with_its_chi
     await until(lambda: not lives(main) and not lives(grandchild))
 
 
-async def test_what_a_program_prints_goes_to_its_log_and_under_its_name_to_the_console(tmp_path: Path, until: Until) -> None:
+async def test_what_a_program_prints_goes_to_its_log_and_under_its_name_to_the_console(
+    tmp_path: Path, until: Until
+) -> None:
     """Also a last line without an end, and bytes that are no text."""
     console = StringIO()
     async with Supervisor(logs=tmp_path, console=Console(console, colour=True), handle_signals=False) as supervisor:
@@ -186,7 +188,7 @@ async def test_what_a_program_prints_goes_to_its_log_and_under_its_name_to_the_c
     assert console.getvalue() == "".join(f"{prefix}{line}\n" for line in said)
 
 
-async def test_forever_ends_with_the_error_of_a_program_that_is_given_up(tmp_path: Path) -> None:
+async def test_forever_ends_with_the_error_of_a_program_that_is_given_up() -> None:
     """A probe that finds the password changed after a restart, for instance."""
     answers = iter([None, ValueError("changed")])
 
@@ -194,10 +196,10 @@ async def test_forever_ends_with_the_error_of_a_program_that_is_given_up(tmp_pat
         if error := next(answers):
             raise error
 
-    with pytest.raises(StartError, match="a failed with ValueError: changed"):
-        async with Supervisor(handle_signals=False) as supervisor:
-            await supervisor.launch(shell("a", "exec sleep 60", ready=probe))
-            await supervisor.kill("a")
+    async with Supervisor(handle_signals=False) as supervisor:
+        await supervisor.launch(shell("a", "exec sleep 60", ready=probe))
+        await supervisor.kill("a")
+        with pytest.raises(StartError, match="a failed with ValueError: changed"):
             await supervisor.forever()
 
 
