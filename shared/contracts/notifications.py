@@ -55,7 +55,7 @@ class NotificationFailed(
 
 
 class TemplateCount(BaseModel):
-    """Notifications of one template by state."""
+    """Notifications of one template by state; dropped are those whose person was erased before."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -65,6 +65,7 @@ class TemplateCount(BaseModel):
     sent: int = 0
     failed: int = 0
     unknown: int = 0
+    dropped: int = 0
 
 
 class NotificationCountsAnswer(Answer):
