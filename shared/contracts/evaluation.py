@@ -64,7 +64,10 @@ class RecordExchangeRate(
     type="pe.conecta.evaluation.record-exchange-rate.v1",
     may={Role.ORGANISER, Role.ACCOUNTANT},
 ):
-    """How many PEN one USD cost on a day, by whom it is published. A day's rate is recorded once per source."""
+    """How many PEN one USD cost on a day, by whom it is published. A day's rate is recorded once per source.
+
+    The same again changes nothing, another one is refused (`rate-already-recorded`), so is a slip (`implausible-rate`).
+    """
 
     pen_per_usd: Rate
     date: date
