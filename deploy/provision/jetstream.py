@@ -55,7 +55,7 @@ class JetStream:
         payload = b"" if body is None else json.dumps(body).encode()
         while True:
             try:
-                reply = await self._bus.request(f"$JS.API.{subject}", payload, timeout=5)
+                reply = await self._bus.request(f"$JS.API.{subject}", payload, timeout=min(5, self._patience))
                 answer: Config = json.loads(reply.data)
                 error = answer.get("error")
                 if error is None:
@@ -97,7 +97,7 @@ async def connected(settings: ProvisionSettings, *, patience: float) -> AsyncIte
             await bus.connect(**options, nkeys_seed_str=settings.seed())
     except (nats.errors.Error, OSError) as error:
         await bus.close()
-        told = ", ".join([*troubles[-1:], str(error)]).strip(", ")
+        told = ", ".join(dict.fromkeys(filter(None, [*troubles, str(error)])))
         raise BusError(f"no connection to {settings.nats_urls}: {told or 'no answer'}") from error
     try:
         yield JetStream(bus, troubles, patience=patience)
