@@ -7,7 +7,8 @@ import json
 import shutil
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,9 +77,19 @@ async def play_on(
     stack: Stack, people: RegistrationsFile, filed: CallFile, rate: ExchangeRate = DEMO_RATE
 ) -> tuple[dict[str, Any], Told, int]:
     """Play a story on a running stack: its figures, what was told, how many messages are parked."""
+    async with prepared(stack, people, filed, rate) as story:
+        await story.tell()
+        return await ended(story, people, filed)
+
+
+@asynccontextmanager
+async def prepared(
+    stack: Stack, people: RegistrationsFile, filed: CallFile, rate: ExchangeRate = DEMO_RATE
+) -> AsyncIterator[Story]:
+    """A story on a running stack, not begun yet."""
     async with connected(stack.client_settings(instance="story")) as client:
         with Progress(console=err) as progress:
-            told = Story(
+            yield Story(
                 client=client,
                 authority=Authority(stack.secrets.identity_key_file),
                 receipt_keys=stack.secrets.receipts_keys_file,
@@ -87,7 +98,10 @@ async def play_on(
                 rate=rate,
                 progress=progress,
             )
-            await told.tell()
-        found = await figures(told, registrations=people, call=filed)
-        modules = (registration, aid_calls, evaluation, notifications)
-        return found, told.told, await parked(told, [module.ServiceStatus() for module in modules])
+
+
+async def ended(story: Story, people: RegistrationsFile, filed: CallFile) -> tuple[dict[str, Any], Told, int]:
+    """The figures of a story that was told, what was told, how many messages are parked."""
+    found = await figures(story, registrations=people, call=filed)
+    modules = (registration, aid_calls, evaluation, notifications)
+    return found, story.told, await parked(story, [module.ServiceStatus() for module in modules])

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -241,7 +241,7 @@ class Client:
             raise Refused(code, _PROBLEMS.validate_json(reply.data or b"[]"))
         return answer.model_validate_json(reply.data)
 
-    def follow(self, *, subject: str = "conecta.evt.>", after: int = 0) -> AsyncIterator[Followed]:
+    def follow(self, *, subject: str = "conecta.evt.>", after: int = 0) -> AsyncGenerator[Followed, None]:
         """Facts in the order of the stream, from the one after a sequence, for ever."""
         return Follower(self._bus, subject=subject).follow(after=after)
 

@@ -125,9 +125,13 @@ class _Containers:
     """PostgreSQL and NATS by testcontainers."""
 
     def __init__(self, directory: Path, secrets: Secrets) -> None:
+        # The engine is on this machine, and its images may be stand-ins: no reaper image, no gateway address.
+        os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
+        os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
+        os.environ.setdefault("TC_HOST", "127.0.0.1")
+        from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415
         from testcontainers.core.container import DockerContainer  # noqa: PLC0415 — only with an engine
         from testcontainers.core.wait_strategies import LogMessageWaitStrategy  # noqa: PLC0415
-        from testcontainers.postgres import PostgresContainer  # noqa: PLC0415
 
         config = directory / "nats-server.conf"
         config.write_text(f'listen: "0.0.0.0:4222"\njetstream {{ store_dir: "/data" }}\n{render(secrets)}')

@@ -132,10 +132,9 @@ class Story:
         while True:
             try:
                 return await self._client.ask(question, question.answer, actor=self._organiser)
-            except Refused:
-                raise
-            except ClientError:
-                if monotonic() > deadline:
+            except ClientError as error:
+                away = not isinstance(error, Refused) or error.code == "database-away"
+                if not away or monotonic() > deadline:
                     raise
             await asyncio.sleep(0.2)  # a service is being restarted
 
@@ -193,7 +192,7 @@ class Story:
         opens_at = datetime.now(UTC)
         closes_at = opens_at + self._open_for
         rules = self._call.rules(opens_at=opens_at, closes_at=closes_at, meeting_id=self.meeting_id)
-        await self._must(aid_calls.CreateCall(call_id=self.call_id, **dict(rules)))
+        await self._must(aid_calls.CreateCall(call_id=self.call_id, **rules.model_dump()))
         advance = self._bar("Postulaciones", len(filed))
         flying = []
         for one in filed:  # in the file's order, so that they are accepted in it

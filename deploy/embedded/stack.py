@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ class Options:
     """What may differ between the stack of `up`, of a story, and of tests."""
 
     sync_interval: str = "always"
-    service_env: Mapping[str, str] | None = None
+    service_env: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     commands_max_bytes: int = 1 << 30
     events_max_bytes: int = 2 << 30
 
@@ -154,7 +154,7 @@ def _service(stack: Stack, service: str, options: Options) -> Program:
             "CONECTA_HEALTH_PORT": str(port),
             "CONECTA_SMTP_HOST": HOST,
             "CONECTA_SMTP_PORT": str(stack.ports["smtp"]),
-            **(options.service_env or {}),
+            **options.service_env.get(service, {}),
         },
         ready=http_ok(f"http://{HOST}:{port}/readyz"),
         stop_grace=40.0,

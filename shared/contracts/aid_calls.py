@@ -191,7 +191,7 @@ class ApplicationRuledIneligible(
 ):
     """An application fails the rules of eligibility named in `reasons`, all of them."""
 
-    reasons: Annotated[tuple[str, ...], Field(description="stable codes, such as `inside-host-region`")]
+    reasons: Annotated[tuple[str, ...], Field(description="stable codes, such as `resides-in-host-region`")]
 
 
 Fund = Literal["reserved", "general"]

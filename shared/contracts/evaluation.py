@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.aid_calls import Key, Rank, Score, Total
 from shared.contracts.base import Answer, Command, Fact, Question
-from shared.contracts.people import STORABLE, Money, Role, Title, plain
+from shared.contracts.people import STORABLE, Dollars, Money, Role, Title, plain
 from shared.contracts.status import CommandOutcomeAnswer, ServiceStatusAnswer
 
 TEAM = {Role.ORGANISER, Role.OPERATOR}
@@ -183,7 +183,7 @@ class Converted(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    amount: Money
+    amount: Dollars
     pen_per_usd: Rate
     date: date
     source: Title

@@ -165,18 +165,38 @@ LongText = Annotated[str, Field(max_length=10_000), STORABLE]
 Code = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9-]{1,39}$", examples=["MOV-CUSCO-2019"])]
 Money = Annotated[
     Decimal,
-    Field(ge=0, max_digits=12, decimal_places=2, allow_inf_nan=False, examples=["850.00"]),
+    Field(
+        ge=0,
+        max_digits=12,
+        decimal_places=2,
+        allow_inf_nan=False,
+        examples=["850.00"],
+        json_schema_extra={"x-unit": "PEN"},
+    ),
     BeforeValidator(_no_float),
     plain(2),
 ]
 PositiveMoney = Annotated[
     Decimal,
-    Field(gt=0, max_digits=12, decimal_places=2, allow_inf_nan=False, examples=["850.00"]),
+    Field(
+        gt=0,
+        max_digits=12,
+        decimal_places=2,
+        allow_inf_nan=False,
+        examples=["850.00"],
+        json_schema_extra={"x-unit": "PEN"},
+    ),
+    BeforeValidator(_no_float),
+    plain(2),
+]
+Dollars = Annotated[
+    Decimal,
+    Field(ge=0, max_digits=12, decimal_places=2, allow_inf_nan=False, json_schema_extra={"x-unit": "USD"}),
     BeforeValidator(_no_float),
     plain(2),
 ]
 Instant = Annotated[AwareDatetime, AfterValidator(_plausible), Field(description="UTC")]
-Percent = Annotated[int, Field(ge=0, le=100)]
+Percent = Annotated[int, Field(ge=0, le=100, json_schema_extra={"x-unit": "percent"})]
 
 
 class Document(BaseModel):

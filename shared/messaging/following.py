@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -42,7 +42,7 @@ class Follower:
         self._client = client
         self._subject = subject
 
-    async def follow(self, *, after: int) -> AsyncIterator[Followed]:
+    async def follow(self, *, after: int) -> AsyncGenerator[Followed, None]:
         """Facts after a sequence, in order, for ever; survives reconnections."""
         news = asyncio.Event()
 

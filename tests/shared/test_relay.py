@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from uuid import UUID
 
 import asyncpg
@@ -34,11 +34,11 @@ async def facts_within(bench: Bench, call_id: UUID, number: int, *, after: int =
     """The first facts of one call, as a client follows them."""
     found: list[Followed] = []
     subject = f"conecta.evt.aid_calls.*.{call_id}"
-    async with asyncio.timeout(20):
-        async for followed in bench.client.follow(subject=subject, after=after):
+    async with asyncio.timeout(20), aclosing(bench.client.follow(subject=subject, after=after)) as facts:
+        async for followed in facts:
             found.append(followed)
             if len(found) == number:
-                return found
+                break
     return found
 
 
