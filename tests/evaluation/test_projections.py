@@ -92,7 +92,8 @@ def histories(draw: st.DrawFn) -> list[list[Fact]]:
     courses = st.sampled_from(["confirmed", "given up", "promoted", "promoted, given up", "given up while waiting"])
     things += [a_registration(course) for course in draw(st.lists(courses, max_size=6))]
     rules = the_rules()
-    things.append(versions(2, (CallOpened, rules), (CallClosed, rules)))
+    amended = {**rules, "title": "Con adenda"}
+    things.append(versions(2, (CallOpened, rules), (CallOpened, amended), (CallClosed, rules), (CallClosed, amended)))
     courses = st.sampled_from(["submitted", "withdrawn", "ineligible", "eligible", "eligible, withdrawn", "awarded"])
     return things + [an_application(rules["call_id"], course) for course in draw(st.lists(courses, max_size=8))]
 
