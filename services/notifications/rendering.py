@@ -114,7 +114,7 @@ def say(name: str, value: Any, form: Form) -> Said:
         return _plain(_number(str(value), form.language))
     if name == "amount":
         return _plain(_money(value["amount"], value["currency"], form.language))
-    return _list([form.reasons.get(code, form.reasons["other"]).format(code=one_line(code)) for code in value])
+    return _list([_reason(one_line(code), form.reasons) for code in value])
 
 
 def one_line(text: str) -> str:
@@ -206,6 +206,13 @@ def _encoded(text: str) -> bytes:
 
 def _plain(text: str) -> Said:
     return text, html.escape(text)
+
+
+def _reason(code: str, sentences: Mapping[str, str]) -> str:
+    if code in sentences:
+        return sentences[code]
+    family = next((key for key in sentences if code.startswith(f"{key}-")), "other")
+    return sentences[family].replace("{detail}", code.removeprefix(f"{family}-"))
 
 
 def _list(items: Sequence[str]) -> Said:
