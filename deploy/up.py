@@ -85,5 +85,5 @@ def _say(stack: Stack) -> None:
     for service, url in places["health"].items():
         err.print(f"  {service:<14} {url}")
     err.print(f"  NATS           {places['nats']}")
-    err.print(f"  PostgreSQL     {places['postgres']}")
-    err.print(f"  Registros      {stack.directory / 'logs'}")
+    err.print(f"  PostgreSQL     {stack.postgres.socket_directory}", soft_wrap=True)
+    err.print(f"  Registros      {stack.directory / 'logs'}", soft_wrap=True)

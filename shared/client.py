@@ -292,8 +292,10 @@ class Client:
         self, command: Command, command_id: UUID, stored: asyncio.Future[datetime], *, known: bool
     ) -> datetime:
         """When the bus stored it, which it announces once; of one known before, the outcome may have to tell."""
+        if known and not stored.done():
+            await self._asked(command, command_id)
         try:
-            return await asyncio.wait_for(asyncio.shield(stored), 0.2 if known else 2)
+            return await asyncio.wait_for(asyncio.shield(stored), 2)
         except TimeoutError:
             outcome = await self.outcome(command, command_id)
         if outcome is None:
@@ -306,7 +308,19 @@ class Client:
             answer: Any = await self.ask(question(command_id=command_id), question.answer, seconds=2)
         except ClientError:
             return None  # not known now; the caller's deadline decides how often to ask again
-        return cast("Outcome | None", answer.outcome)
+        outcome = cast("Outcome | None", answer.outcome)
+        if outcome is not None:
+            self._learn(outcome)
+        return outcome
+
+    def _learn(self, outcome: Outcome) -> None:
+        """An outcome tells whoever waits for it, and whoever waits for the stored time."""
+        for waiting, value in (
+            (self._outcomes.get(str(outcome.command_id)), outcome),
+            (self._stored.get(str(outcome.command_id)), outcome.stored_at),
+        ):
+            if waiting is not None and not waiting.done():
+                cast("asyncio.Future[Any]", waiting).set_result(value)
 
     async def _announced(self, message: Msg) -> None:
         headers = message.headers or {}
@@ -315,9 +329,8 @@ class Client:
             waiting.set_result(_instant(headers["Nats-Time-Stamp"]))
 
     async def _told(self, message: Msg) -> None:
-        waiting = self._outcomes.get(message.subject.rpartition(".")[2])
-        if waiting is not None and not waiting.done():
-            waiting.set_result(Outcome.model_validate_json(message.data))
+        if message.subject.rpartition(".")[2] in self._outcomes:
+            self._learn(Outcome.model_validate_json(message.data))
 
     async def listen(self) -> None:
         """Subscribe to stored times and outcomes."""

@@ -18,6 +18,18 @@ from shared.contracts.registration import RegistrationCounts, RegistrationCounts
 from shared.contracts.status import ServiceStatusAnswer
 
 
+_STAGES = {
+    "meeting": "encuentro",
+    "registrations": "inscripciones",
+    "people": "personas",
+    "applications": "postulaciones",
+    "closing": "cierre",
+    "reviews": "evaluaciones",
+    "results": "resultados",
+    "mails": "correos",
+}
+
+
 async def figures(story: Story, *, registrations: RegistrationsFile, call: CallFile) -> dict[str, Any]:
     """Everything that a story's `--json` holds, asked of the services."""
     results: CallResultsAnswer = await story.ask(CallResults(call_id=story.call_id))
@@ -105,7 +117,7 @@ def show(console: Console, found: dict[str, Any], told: Told) -> None:
             else "sin tipo de cambio",
         ),
         *((f"Correos: {template}", count) for template, count in found["mails"].items()),
-        *((f"Segundos: {stage}", seconds) for stage, seconds in told.seconds.items()),
+        *((f"Segundos: {_STAGES[stage]}", seconds) for stage, seconds in told.seconds.items()),
     ]
     for name, value in rows:
         table.add_row(name, str(value))

@@ -71,14 +71,15 @@ class Stack:
         )
 
     def places(self) -> dict[str, Any]:
-        """What is where: the content of the ready file."""
+        """What is where: the content of the ready file, which is private, since it lets in as superuser."""
         return {
             "nats": self.nats.url,
-            "postgres": self.postgres.dsn(database=DATABASE, password=""),
+            "postgres": self.postgres.dsn(database=DATABASE),
             "mailbox_http": self.mailbox_http,
             "smtp": f"{HOST}:{self.ports['smtp']}",
             "health": {service: f"http://{HOST}:{self.ports[f'{service}_health']}/readyz" for service in SERVICES},
             "data": str(self.directory),
+            "secrets": str(self.secrets.directory),
             "pids": {name: self.supervisor.pid(name) for name in ("postgres", "nats", "mailbox", *SERVICES)},
         }
 
