@@ -274,6 +274,7 @@ class Story:
             {"pen_per_usd": self._rate.pen_per_usd, "date": self._rate.date, "source": self._rate.source}
         )
         await self._must(rate)
+        await self._until(evaluation.PanelProgress(call_id=self.call_id), lambda progress: progress.complete)
         await self._must(FinaliseRanking(call_id=self.call_id))
         await self._until(
             aid_calls.CallResults(call_id=self.call_id), lambda answer: answer.state == "results-published"
