@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -70,4 +69,4 @@ def _use_local_stack(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -80,8 +80,8 @@ def engine_reachable() -> bool:
     """Whether containers can be run; CONECTA_TEST_SERVERS=embedded says not to look."""
     if os.environ.get("CONECTA_TEST_SERVERS") == "embedded":
         return False
-    import docker  # noqa: PLC0415 — slow, and of no use without an engine
-    from docker.errors import DockerException  # noqa: PLC0415
+    import docker  # type: ignore[import-untyped]  # noqa: PLC0415 — slow, and of no use without an engine
+    from docker.errors import DockerException  # type: ignore[import-untyped]  # noqa: PLC0415
 
     try:
         images = {tag for image in docker.from_env(timeout=3).images.list() for tag in image.tags}

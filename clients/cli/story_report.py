@@ -17,7 +17,6 @@ from shared.contracts.notifications import NotificationCounts
 from shared.contracts.registration import RegistrationCounts, RegistrationCountsAnswer
 from shared.contracts.status import ServiceStatusAnswer
 
-
 _STAGES = {
     "meeting": "encuentro",
     "registrations": "inscripciones",

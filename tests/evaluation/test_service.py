@@ -6,9 +6,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any
 
 import nats
 import pytest
@@ -31,7 +31,6 @@ from shared.contracts.people import Role
 from shared.contracts.status import ServiceStatusAnswer
 from shared.contracts.wire import CE_ID, CE_TIME, CE_TYPE, HEADER_ID, Status
 from shared.messaging.bus import Publisher, connect_options
-from shared.messaging.following import Followed
 from tests.conftest import Token
 from tests.evaluation.cast import FAIR, GOOD, NOW, POOR, a_review, the_application, the_rules
 from tests.servers import Installation
@@ -127,7 +126,7 @@ async def test_a_call_is_judged_through_the_bus(installation: Installation, toke
         assert (stranger.status, [problem.code for problem in stranger.problems]) == (Status.REJECTED, ["not-allowed"])
         assert (await client.execute(FinaliseRanking(call_id=call_id), actor=organiser)).applied
         subject = f"conecta.evt.evaluation.ranking-finalised.{call_id}"
-        following = cast("AsyncGenerator[Followed, None]", client.follow(subject=subject, after=after))
+        following = client.follow(subject=subject, after=after)
         async with aclosing(following) as followed, asyncio.timeout(10):
             fact = (await anext(followed)).fact
         assert isinstance(fact, RankingFinalised)

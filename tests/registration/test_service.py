@@ -6,9 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import cast
 
 import nats
 import pytest
@@ -28,7 +27,6 @@ from shared.contracts.registration import (
 )
 from shared.contracts.wire import STREAM_PEOPLE, Status
 from shared.messaging.bus import connect_options
-from shared.messaging.following import Followed
 from tests.conftest import Token
 from tests.registration.cast import a_meeting, a_place, no_place, published, rosa
 from tests.servers import Installation
@@ -90,7 +88,7 @@ async def test_places_are_given_out_through_the_bus(installation: Installation, 
         )
         assert (counts.people, counts.by_region) == (2, {"08": 2})
         subject = f"conecta.evt.registration.*.{meeting.meeting_id}"
-        following = cast("AsyncGenerator[Followed, None]", client.follow(subject=subject, after=after))
+        following = client.follow(subject=subject, after=after)
         async with aclosing(following) as followed:
             facts = [(await anext(followed)).fact for _ in range(4)]
     assert isinstance(facts[2], RegistrationConfirmed)

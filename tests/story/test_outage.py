@@ -36,15 +36,17 @@ async def opened(client: Client, call: CallFile, organiser: str) -> UUID:
 
 
 def application(call_id: UUID) -> SubmitApplication:
-    return SubmitApplication.model_validate({
-        "application_id": uuid7(),
-        "call_id": call_id,
-        "region": "15",
-        "birth": "1990-05-04",
-        "sector": Sector.MUSIC,
-        "requested": "500.00",
-        "project": "Festival de verano",
-    })
+    return SubmitApplication.model_validate(
+        {
+            "application_id": uuid7(),
+            "call_id": call_id,
+            "region": "15",
+            "birth": "1990-05-04",
+            "sector": Sector.MUSIC,
+            "requested": "500.00",
+            "project": "Festival de verano",
+        }
+    )
 
 
 async def test_applications_are_received_while_postgresql_is_away_and_decided_when_it_is_back(

@@ -4,25 +4,29 @@ CONECTA_TEST_KILL is `<module>:<class>.<method>:<before|after>:<marker file>`: t
 before or after it runs for the first time; the marker file says that it happened.
 """
 
+from __future__ import annotations
+
 import builtins
 import functools
 import os
 import signal
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 _SPEC = os.environ.get("CONECTA_TEST_KILL", "")
 
 
-def _arm(module, path, moment, marker):
-    owner = module
+def _arm(module: ModuleType, path: str, moment: str, marker: Path) -> None:
+    owner: Any = module
     *parents, name = path.split(".")
     for parent in parents:
         owner = getattr(owner, parent)
     method = getattr(owner, name)
 
     @functools.wraps(method)
-    async def fatal(*args, **kwargs):
+    async def fatal(*args: Any, **kwargs: Any) -> Any:
         if moment == "before" and _first(args, marker):
             os.kill(os.getpid(), signal.SIGKILL)
         result = await method(*args, **kwargs)
@@ -33,7 +37,7 @@ def _arm(module, path, moment, marker):
     setattr(owner, name, fatal)
 
 
-def _first(args, marker):
+def _first(args: tuple[Any, ...], marker: Path) -> bool:
     """Once, and not for an empty round."""
     if marker.exists() or not args[-1]:
         return False
@@ -45,7 +49,7 @@ if _SPEC:
     _wanted, _path, _moment, _marker = _SPEC.split(":", 3)
     _import = builtins.__import__
 
-    def _importing(name, *args, **kwargs):
+    def _importing(name: str, *args: Any, **kwargs: Any) -> Any:
         result = _import(name, *args, **kwargs)
         module = sys.modules.get(_wanted)
         if module is not None and hasattr(module, _path.split(".")[0]):
