@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from deploy.embedded.datadir import open_data_directory
 from deploy.embedded.keeper import StartError
 from deploy.embedded.ports import free_port
 from deploy.embedded.postgres import Postgres, PostgresError, prepare_postgres
@@ -22,7 +23,6 @@ from deploy.embedded.program import NotReadyError, RestartPolicy
 from deploy.embedded.supervisor import Supervisor
 from deploy.embedded.system_user import owner_of, unprivileged_user
 
-Until = Callable[..., Awaitable[None]]
 Lives = Callable[[int], bool]
 QUICK = RestartPolicy(first_delay=0.01, attempts_to_become_ready=2)
 PASSWORD = "a 'strange' pass:word@/%"
@@ -205,30 +205,40 @@ async def test_a_second_server_on_the_same_cluster_is_refused_by_postgresql(dire
         assert first.restarts("postgres") == 0
 
 
-async def test_a_killed_supervisor_leaves_no_server_behind(directory: Path, until: Until, lives: Lives) -> None:
-    """The server shuts down cleanly, as the kernel sends it the signal for that."""
-    script = f"""
-import asyncio
+KILLED = """
+import asyncio, sys
 from pathlib import Path
+from deploy.embedded.datadir import open_data_directory
 from deploy.embedded.postgres import prepare_postgres
 from deploy.embedded.supervisor import Supervisor
 
-async def main():
-    postgres = prepare_postgres(Path({str(directory)!r}), password={PASSWORD!r})
-    async with Supervisor(logs=Path({str(directory.parent)!r})) as supervisor:
+async def main(data, password):
+    postgres = prepare_postgres(data.path / "postgres", password=password)
+    async with Supervisor(logs=data.logs, inherit=(data.inherited,)) as supervisor:
         await supervisor.launch(postgres.program())
         print(supervisor.pid("postgres"), flush=True)
         await supervisor.forever()
 
-asyncio.run(main())
+with open_data_directory(Path(sys.argv[1])) as data:
+    asyncio.run(main(data, sys.argv[2]))
 """
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as supervisor:
+
+
+async def test_a_killed_supervisor_leaves_no_server_behind_and_the_next_waits_for_its_end(
+    directory: Path, tmp_path: Path, lives: Lives
+) -> None:
+    """The server shuts down cleanly, as the kernel sends it the signal for that."""
+    with open_data_directory(tmp_path / "data") as data:
+        directory.rename(data.path / "postgres")
+    command = [sys.executable, "-c", KILLED, str(data.path), PASSWORD]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as supervisor:
         assert supervisor.stdout is not None
         server = int(supervisor.stdout.readline())
         supervisor.kill()
-    await until(lambda: not lives(server))
-    async with running(directory) as (again, _):
-        assert not any("not properly shut down" in line for line in again.last_lines("postgres", 40))
+    with open_data_directory(data.path):
+        assert not lives(server)
+        async with running(data.path / "postgres") as (again, _):
+            assert not any("not properly shut down" in line for line in again.last_lines("postgres", 40))
 
 
 def test_an_interrupted_creation_leaves_no_half_cluster(tmp_path: Path) -> None:

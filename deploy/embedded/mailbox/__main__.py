@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--dir", type=Path, required=True)
     options = parser.parse_args()
+    os.umask(0o077)  # mails are nobody else's
     asyncio.run(serve(smtp_port=options.smtp_port, http_port=options.http_port, directory=options.dir))
 
 

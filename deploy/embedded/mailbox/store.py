@@ -12,12 +12,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.header import decode_header, make_header
 from email.parser import BytesHeaderParser
 from email.utils import format_datetime
 from pathlib import Path
 
-from deploy.embedded.mailbox.message import Content, read_content, searchable_text
+from deploy.embedded.mailbox.message import Content, decoded, read_content, searchable_text
 
 TEMPLATE = "X-Conecta-Template"
 TRACE = ("Return-Path", "Delivered-To", "Received")
@@ -78,7 +77,7 @@ class MailStore:
         part = path.with_suffix(".part")
         part.write_bytes(whole)
         part.rename(path)
-        return self._index(path, whole, size=len(whole))
+        return self._index(path, whole.partition(b"\r\n\r\n")[0], size=len(whole))
 
     def get(self, mail_id: str) -> Mail | None:
         """One mail."""
@@ -123,7 +122,7 @@ class MailStore:
 
     def _index(self, path: Path, data: bytes, *, size: int) -> Mail:
         parsed = BytesHeaderParser().parsebytes(data)
-        values = [(name, _decoded(value)) for name, value in parsed.raw_items()]
+        values = [(name, decoded(value)) for name, value in parsed.raw_items()]
         received_at = datetime.fromtimestamp(int(path.stem.split("-")[0], 16) / 1e9, tz=UTC)
         mail = Mail(
             id=path.stem,
@@ -181,18 +180,6 @@ def _skip_trace(values: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
         if name == TRACE[-1]:
             break
     return values
-
-
-def _decoded(value: object) -> str:
-    """A header's value as people read it; as it came if it is not what it claims to be."""
-    unfolded = str(value).replace("\r", "").replace("\n", "")
-    raw = unfolded.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
-    if "=?" not in raw:
-        return raw
-    try:
-        return str(make_header(decode_header(raw)))
-    except (LookupError, ValueError):  # an unknown or wrong character set
-        return raw
 
 
 def _matches(mail: Mail, word: str) -> bool:
