@@ -46,6 +46,9 @@ def up(
     except DataDirectoryError as error:
         err.print(f"[red]No se puede usar {data}:[/] {error}")
         sys.exit(2)
+    finally:
+        if ready_file is not None:
+            ready_file.unlink(missing_ok=True)
 
 
 async def _up(data: Path, *, demo: bool, ready_file: Path | None, options: Options) -> None:
