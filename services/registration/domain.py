@@ -139,12 +139,16 @@ def person_problems(command: RegisterPerson, *, actor: Actor, people: People) ->
     team = actor.is_one_of({Role.ORGANISER})
     if not team and command.person_id != actor.person_id:
         problems.append(Problem(code="not-allowed", field="person_id", detail={"reason": "somebody-else"}))
+    found = people.find(command.person)
+    if not team and found is not None and found.person.person_id != actor.person_id:
+        # Without this, anyone could learn a stranger's id by their document.
+        problems.append(Problem(code="not-allowed", field="person", detail={"reason": "somebody-else"}))
     granted = command.roles - _PARTICIPANT
     if granted and not team:
         problems.append(Problem(code="not-allowed", field="roles", detail={"reason": "role"}))
     elif granted & _EVERYWHERE and actor.regions:
         problems.append(Problem(code="not-allowed", field="roles", detail={"reason": "region"}))
-    if people.find(command.person) is None and people.is_taken(command.person_id):
+    if found is None and people.is_taken(command.person_id):
         problems.append(Problem(code="id-taken", field="person_id"))
     return problems
 

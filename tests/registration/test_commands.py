@@ -27,7 +27,7 @@ from shared.contracts.registration import (
 )
 from shared.db import Tx
 from shared.identity import Actor
-from shared.messaging import Decision, Sender
+from shared.messaging import Decision, Sender, refused
 from tests.registration.cast import (
     NOW,
     STARTS_AT,
@@ -143,11 +143,11 @@ async def test_somebody_known_is_found_and_an_organiser_unites_their_roles(tx: T
     assert (record.given, record.roles) == ("Rosa", frozenset({Role.PARTICIPANT, Role.ACCOUNTANT, Role.EVALUATOR}))
 
 
-async def test_a_participant_is_found_under_the_id_that_they_had_without_a_new_record(tx: Tx) -> None:
-    [person_id] = await known(tx, rosa(7))
+async def test_nobody_learns_the_id_of_somebody_else_by_their_document(tx: Tx) -> None:
+    await known(tx, rosa(7))
     actor = participant()
     [decision] = await people(tx, sent(known_as(rosa(7), actor.person_id), actor))
-    assert decision == Decision(ids={"person_id": str(person_id)})
+    assert decision == refused("not-allowed", field="person", reason="somebody-else")
 
 
 async def test_nobody_is_made_known_by_commands_that_are_rejected(tx: Tx) -> None:
