@@ -18,6 +18,7 @@ import random
 from collections import deque
 from collections.abc import Sequence
 from time import monotonic
+from uuid import UUID
 
 import asyncpg
 from prometheus_client import Counter
@@ -62,6 +63,7 @@ class _Mailer:
             for _ in range(settings.smtp_connections)
         ]
         self._held: deque[Held] = deque()
+        self._known: dict[UUID, Mail] = {}  # claimed and not noted yet
         self._turn = asyncio.Lock()
         self._results: asyncio.Queue[tuple[Result, asyncio.Future[None]] | None] = asyncio.Queue()
         self._looked_for_dead = -_POLL
@@ -115,6 +117,7 @@ class _Mailer:
             await _wait(self._context.stopping, _POLL)
             return
         self._held.extend((mail, start_by) for mail in mails)
+        self._known.update((mail.delivery_id, mail) for mail in mails)
         if not mails:
             await _wait(self._context.news, _POLL)
 
@@ -123,7 +126,7 @@ class _Mailer:
         async with self._context.database.transaction() as tx:
             if monotonic() - self._looked_for_dead >= _POLL:
                 self._looked_for_dead = monotonic()
-                if freed := await store.free_abandoned(tx, own=self._presence.numbers):
+                if freed := await store.free_abandoned(tx, mailer=mailer, known=self._known):
                     log.warning("mails-of-a-dead-mailer", number=freed)
             return await store.claim(tx, mailer=mailer, limit=_CLAIMED * len(self._lines))
 
@@ -164,6 +167,9 @@ class _Mailer:
                     raise
                 log.warning("mails-not-noted", number=len(results), error=described(error))
             await asyncio.sleep(_POLL * random.uniform(0.2, 1.0))  # noqa: S311 — jitter
+        for mail in (one.mail for one in results):
+            if self._known.get(mail.delivery_id) is mail:  # not claimed again since
+                del self._known[mail.delivery_id]
         for one in (one for one in results if one.state is not State.OWED):
             MAILS.labels(one.mail.template, one.state).inc()
             log.info("mail", notification_id=str(one.mail.delivery_id), state=one.state, reason=one.reason)
@@ -175,7 +181,7 @@ class _Presence:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._session: asyncpg.Connection[asyncpg.Record] | None = None
-        self.numbers: list[int] = []
+        self._number = 0
 
     @property
     def lost(self) -> bool:
@@ -186,11 +192,11 @@ class _Presence:
         """The number under which mails are claimed; a new one after the session was lost."""
         if self._session is None or self._session.is_closed():
             self._session = await self._database.dedicated()
-            self.numbers.append(random.randrange(1, 2**31))  # noqa: S311 — no secret
-            if not await store.live(self._session, mailer=self.numbers[-1]):
+            self._number = random.randrange(1, 2**31)  # noqa: S311 — no secret
+            if not await store.live(self._session, mailer=self._number):
                 await self.end()
                 raise Retry
-        return self.numbers[-1]
+        return self._number
 
     async def end(self) -> None:
         """Say that this mailer is no more."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -169,21 +169,26 @@ async def live(session: Tx, *, mailer: int) -> bool:
     return bool(await session.fetchval("select pg_try_advisory_lock($1, $2)", _MAILERS, mailer))
 
 
-async def free_abandoned(tx: Tx, *, own: Sequence[int]) -> int:
-    """Owe again what mailers hold that do not live any more; how many mails that were. `own` are the caller's."""
+async def free_abandoned(tx: Tx, *, mailer: int, known: Collection[UUID]) -> int:
+    """Owe again what is held by mailers that do not live any more; how many mails that were.
+
+    `known` are those that the caller holds; what it is said to hold besides was claimed without its learning of it,
+    since the connection was lost at that moment.
+    """
     status = await tx.execute(
         """
         update notifications.deliveries d
            set state = 'owed', due_at = now(), mailer = null
-         where d.state = 'sending' and d.mailer <> all($2::int[])
-           and not exists (
+         where d.state = 'sending' and d.delivery_id <> all($2::uuid[])
+           and (d.mailer = $3 or not exists (
                select from pg_locks l
                 where l.locktype = 'advisory' and l.classid = $1::int::oid and l.objid = d.mailer::oid
                   and l.objsubid = 2
-                  and l.database = (select oid from pg_database where datname = current_database()))
+                  and l.database = (select oid from pg_database where datname = current_database())))
         """,
         _MAILERS,
-        own,
+        list(known),
+        mailer,
     )
     return int(status.removeprefix("UPDATE "))
 

@@ -34,7 +34,10 @@ class Letter:
 
 
 class PostOffice:
-    """`at_recipient` and `at_text` give the reply, or None to hang up without one (after the text was stored)."""
+    """`at_recipient` and `at_text` give the reply, or None to hang up without one (after the text was stored).
+
+    It says nothing more to a text while `answers` is cleared.
+    """
 
     def __init__(self) -> None:
         self.letters: list[Letter] = []
@@ -43,6 +46,8 @@ class PostOffice:
         self.at_sender: Callable[[str], str | None] = lambda _: OK
         self.at_recipient: Callable[[str], str | None] = lambda _: OK
         self.at_text: Callable[[Letter], str | None] = lambda _: OK
+        self.answers = asyncio.Event()
+        self.answers.set()
         self.utf8 = True
         self.news = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -96,6 +101,7 @@ class PostOffice:
         if reply is None or reply.startswith("2"):
             self.letters.append(letter)
             self.news.set()
+        await self.answers.wait()
         return self._reply(server, reply)
 
     def _reply(self, server: SMTP, reply: str | None) -> str:
