@@ -228,8 +228,10 @@ class Consumer:
         await self._client.publish(message.reply, b"-NAK " + body)
 
     async def _park(self, message: Message, verdict: Failed) -> bool:
+        # What the sender wrote for JetStream (expectations, rollups, schedules) must not speak to PARKED.
+        written = {name: value for name, value in message.headers.items() if not name.lower().startswith("nats-")}
         headers = {
-            **message.headers,
+            **written,
             "Conecta-Parked-Id": message.headers.get(HEADER_ID, ""),
             "Conecta-Parked-Stream": self.stream,
             "Conecta-Parked-Sequence": str(message.sequence),

@@ -53,11 +53,11 @@ class Follower:
         try:
             while True:
                 news.clear()
-                batch = await self._batch(after)
+                batch, more = await self._batch(after)
                 for followed in batch:
                     after = followed.sequence
                     yield followed
-                if len(batch) < _BATCH:
+                if not more:
                     await _within(news, 2)
         finally:
             await live.unsubscribe()
@@ -68,8 +68,8 @@ class Follower:
         headers = reply.headers or {}
         return 0 if "Status" in headers else int(headers["Nats-Sequence"])
 
-    async def _batch(self, after: int) -> list[Followed]:
-        """Up to a batch of facts after a sequence; what did not arrive is asked for again by the caller."""
+    async def _batch(self, after: int) -> tuple[list[Followed], bool]:
+        """Up to a batch of facts after a sequence, and whether there are more; what got lost is asked for again."""
         inbox = self._client.new_inbox()
         request = {"seq": after + 1, "batch": _BATCH, "next_by_subj": self._subject}
         found: list[Followed] = []
@@ -80,10 +80,10 @@ class Follower:
                 message = await subscription.next_msg(timeout=2)
                 headers = message.headers or {}
                 if "Status" in headers:  # 204 end of batch, 404 nothing there
-                    return found
+                    return found, int(headers.get("Nats-Num-Pending", 0)) > 0
                 found.append(_followed(message.data, headers))
         except (nats.errors.Error, OSError):
-            return found
+            return found, False
         finally:
             await subscription.unsubscribe()
 
