@@ -98,7 +98,6 @@ async def test_a_command_that_always_raises_is_parked_and_its_neighbours_are_app
     assert message.headers["Conecta-Parked-Subject"] == WithdrawApplication.subject()
     assert message.headers["Conecta-Parked-Reason"].startswith("RuntimeError at test_commands.py:")
     assert message.headers["ce-type"] == WithdrawApplication.type
-    assert "Nats-Expected-Last-Subject-Sequence" not in message.headers
     assert json.loads(message.data)["data"] == {"application_id": str(poison)}
     async with bench.database.connection() as tx:
         traces = await tx.fetchval("select count(*) from aid_calls.failures where consumer = 'trace'")
