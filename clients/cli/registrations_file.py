@@ -6,68 +6,23 @@ First row of a document wins; a row that breaks a rule is rejected with all its 
 from __future__ import annotations
 
 import csv
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from clients.cli.spreadsheet import Cell, Row, UnreadableFile, rows
-from shared.contracts.people import DocumentType, Gender, PersonDetails, Sector
-from shared.contracts.peru import REGIONS, folded, region_named
+from clients.cli import cells, headings
+from clients.cli.spreadsheet import HEAD, UNDECODABLE, Cell, Row, UnreadableFile, rows
+from shared.contracts.people import PersonDetails
 from shared.contracts.problems import text
 from shared.contracts.wire import Problem, problems_of
 
-_HEADINGS = {
-    "given": "nombres|nombre|nombres completos|primer nombre",
-    "family": "apellidos|apellido|apellidos completos",
-    "number": "dni|documento|documento de identidad|n de documento|no de documento|nro de documento|num de documento"
-    "|numero de documento|numero de documento de identidad|n de dni|no de dni|nro de dni|numero de dni|n documento"
-    "|nro documento|numero documento|nro dni|numero dni|doc|doc de identidad|dni ce|dni o ce",
-    "type": "tipo de documento|tipo documento|tipo de documento de identidad|tipo doc",
-    "email": "correo|correo electronico|e mail|email|mail|direccion de correo|direccion de correo electronico",
-    "birth": "fecha de nacimiento|nacimiento|f nacimiento|fecha nacimiento|fec nacimiento|f de nacimiento",
-    "region": "region|departamento|region de residencia|region de procedencia|region departamento|procedencia"
-    "|departamento de residencia|lugar de residencia",
-    "sector": "sector|sector cultural|area|rubro|sector artistico",
-    "gender": "genero|sexo|identidad de genero",
-    "phone": "telefono|celular|movil|telefono celular|numero de telefono|numero de celular|whatsapp|telefono movil"
-    "|nro de celular|n de celular|telefono de contacto|nro celular",
-}
-_COLUMN = {name: key for key, names in _HEADINGS.items() for name in names.split("|")}
-_REQUIRED = {
-    "given": "Nombres",
-    "family": "Apellidos",
-    "number": "DNI",
-    "email": "Correo electrónico",
-    "region": "Región",
-}
-_SECTORS = {
-    Sector.AUDIOVISUAL: "audiovisual|cine|cine y audiovisual|audiovisuales",
-    Sector.BOOKS: "libro y edicion|libro|libros|libro y lectura|edicion|editorial",
-    Sector.DESIGN: "diseno",
-    Sector.MEDIA_ARTS: "artes mediales|medios|artes digitales",
-    Sector.MUSIC: "musica",
-    Sector.PERFORMING_ARTS: "artes escenicas|teatro|danza|circo",
-    Sector.TRANSVERSAL: "transversal|varios|gestion cultural",
-    Sector.VISUAL_ARTS: "artes visuales|artes plasticas",
-}
-_GENDERS = {
-    Gender.WOMAN: "mujer|femenino|f|m mujer",
-    Gender.MAN: "hombre|masculino|m|varon",
-    Gender.OTHER: "otro|otra|otre|no binario|no binaria",
-    Gender.UNDISCLOSED: "prefiere no decir|prefiero no decir|no indica|no precisa|prefiero no decirlo",
-}
-_DOCUMENTS = {
-    DocumentType.DNI: "dni|documento nacional de identidad",
-    DocumentType.FOREIGNER_CARD: "ce|carne de extranjeria|carnet de extranjeria|c e",
-    DocumentType.PASSPORT: "pasaporte|passport",
-}
-_EXCEL_EPOCH = date(1899, 12, 30)
+_ORDER = ("given", "family", "document.type", "document", "email", "birth", "region", "sector", "gender", "phone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,34 +88,54 @@ def inert(cell: str) -> str:
 
 
 def read_registrations(path: Path, *, today: date | None = None) -> RegistrationsFile:
-    """Read a file; raises UnreadableFile when it is not a table of people, naming every column that it lacks."""
-    today = today or (datetime.now(UTC) - timedelta(hours=5)).date()
-    table = rows(path, likeness=lambda row: len(_columns(row)))
-    start = max(range(min(10, len(table))), key=lambda n: len(_columns(table[n])))
-    columns = _columns(table[start])
-    if missing := [name for key, name in _REQUIRED.items() if key not in columns]:
-        raise UnreadableFile(f"a {path.name} le faltan columnas: {', '.join(missing)}")
-    read = RegistrationsFile(ignored=[str(cell).strip() for cell in table[start] if _unknown(cell)])
+    """Read a file; raises UnreadableFile when it is not a table of people, naming every column that it lacks.
+
+    `today` is the last day on which anybody in it can have been born; by default today in Lima.
+    """
+    table = rows(path, likeness=lambda row: len(headings.columns(row)))
+    start = max(range(min(HEAD, len(table))), key=lambda n: len(headings.columns(table[n])), default=0)
+    heading = table[start] if table else []
+    columns = headings.columns(heading)
+    if lacking := headings.missing(columns):
+        raise UnreadableFile(f"a {path.name} le faltan columnas: {', '.join(lacking)}")
+    filled = list(_filled(table[start + 1 :], columns, first=start + 2))
+    if not filled:
+        raise UnreadableFile(f"{path.name} tiene encabezados pero ninguna inscripción")
+    return _read(filled, today=today or _today(), ignored=headings.unknown(heading))
+
+
+def _today() -> date:
+    return (datetime.now(UTC) - timedelta(hours=5)).date()
+
+
+def _filled(
+    table: Sequence[Row], columns: dict[str, tuple[int, ...]], *, first: int
+) -> Iterator[tuple[int, dict[str, Cell]]]:
+    """The rows with anything in them that do not repeat the heading, by number: of two columns the first answer."""
+    for number, row in enumerate(table, start=first):
+        if any(cells.text(cell) for cell in row) and headings.columns(row) != columns:
+            yield number, {key: _first_answer(row, places) for key, places in columns.items()}
+
+
+def _first_answer(row: Row, places: tuple[int, ...]) -> Cell:
+    return next((row[at] for at in places if at < len(row) and cells.text(row[at])), None)
+
+
+def _read(filled: list[tuple[int, dict[str, Cell]]], *, today: date, ignored: list[str]) -> RegistrationsFile:
+    m_is_woman = cells.hombre_and_mujer(row.get("gender") for _, row in filled)
+    read = RegistrationsFile(rows=len(filled), ignored=ignored)
     first_rows: dict[object, int] = {}
-    for number, row in enumerate(table[start + 1 :], start=start + 2):
-        if not any(_text(cell) for cell in row) or _columns(row) == columns:
-            continue
-        read.rows += 1
-        _enter(read, number, _person({key: row[at] for key, at in columns.items() if at < len(row)}, today), first_rows)
+    for number, row in filled:
+        found = _person(row, today=today, m_is_woman=m_is_woman)
+        if isinstance(found, tuple):
+            read.rejected.append(RejectedRow(number, found))
+        elif found.document in first_rows:
+            read.repeated.append(RepeatedRow(number, first_rows[found.document]))
+        else:
+            first_rows[found.document] = number
+            read.people.append(ImportedPerson(number, found))
     read.flags = list(_flags(read.people))
     return read
-
-
-def _enter(
-    read: RegistrationsFile, number: int, found: PersonDetails | tuple[Problem, ...], first_rows: dict[object, int]
-) -> None:
-    if isinstance(found, tuple):
-        read.rejected.append(RejectedRow(number, found))
-    elif found.document in first_rows:
-        read.repeated.append(RepeatedRow(number, first_rows[found.document]))
-    else:
-        first_rows[found.document] = number
-        read.people.append(ImportedPerson(number, found))
 
 
 def _flags(people: list[ImportedPerson]) -> Iterator[Flag]:
@@ -172,116 +147,71 @@ def _flags(people: list[ImportedPerson]) -> Iterator[Flag]:
         yield from (Flag(what, tuple(numbers)) for numbers in by_value.values() if len(numbers) > 1)
 
 
-def _columns(row: Row) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for at, cell in enumerate(row):
-        key = _COLUMN.get(_words(cell))
-        if key is not None:
-            found.setdefault(key, at)
-    return found
+class _Answers:
+    """The answers of one row that could be read, and what is wrong with the others."""
 
+    def __init__(self, row: Mapping[str, Cell]) -> None:
+        self.row = row
+        self.values: dict[str, Any] = {}
+        self.problems: list[Problem] = []
 
-def _unknown(cell: Cell) -> bool:
-    return bool(_text(cell)) and _words(cell) not in _COLUMN
+    def take(self, key: str, read: Callable[[Cell], Any], code: str = "", *, required: bool = False) -> None:
+        """Read one cell; `code` is the problem if it says nothing of the kind."""
+        cell = self.row.get(key)
+        if not (cells.text(cell) if required else cells.answered(cell)):
+            self.problems += [Problem(code="required", field=key)] * required
+        elif UNDECODABLE in cells.text(cell):
+            self.problems.append(Problem(code="damaged-text", field=key))
+        else:
+            self._read(key, read, cell, code)
 
-
-def _words(cell: Cell) -> str:
-    return " ".join(re.findall(r"[a-z0-9]+", folded(_text(cell))))
-
-
-def _text(cell: Cell) -> str:
-    """A cell as a person typed it: a number without the decimals that a spreadsheet gave it."""
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return "" if cell is None else str(cell).strip()
-
-
-def _person(cells: dict[str, Cell], today: date) -> PersonDetails | tuple[Problem, ...]:
-    """A person, or every reason why the row is none."""
-    values: dict[str, Any] = {"given": _name(cells.get("given")), "family": _name(cells.get("family"))}
-    values["email"] = _text(cells.get("email"))
-    problems = [Problem(code="required", field=key) for key, value in values.items() if not value]
-
-    def take(key: str, read: Callable[[str, Cell], Any], code: str, *, required: bool = False) -> None:
-        cell = cells.get(key)
-        if not _text(cell):
-            if required:
-                problems.append(Problem(code="required", field=key))
-            return
+    def _read(self, key: str, read: Callable[[Cell], Any], cell: Cell, code: str) -> None:
         try:
-            values[key] = read(_text(cell), cell)
-        except (KeyError, ValueError):
-            problems.append(Problem(code=code, field=key))
-
-    take("region", _region, "unknown-region", required=True)
-    take("sector", lambda words, _: _one_of(_SECTORS, words), "unknown-sector")
-    take("gender", lambda words, _: _one_of(_GENDERS, words), "unknown-gender")
-    take("birth", lambda words, cell: _birth(words, cell, today), "invalid-birth-date")
-    take("type", lambda words, _: _one_of(_DOCUMENTS, words), "unknown-document-type")
-    take("phone", lambda words, _: words, "invalid-phone")
-    number = _text(cells.get("number"))
-    if number:
-        values["document"] = {"type": values.pop("type", DocumentType.DNI), "number": number}
-    else:
-        problems.append(Problem(code="required", field="document"))
-    return _checked(values, problems)
+            self.values[key] = read(cell)
+        except ValueError:
+            self.problems.append(Problem(code=code, field=key))
 
 
-def _checked(values: dict[str, Any], problems: list[Problem]) -> PersonDetails | tuple[Problem, ...]:
+def _person(row: dict[str, Cell], *, today: date, m_is_woman: bool) -> PersonDetails | tuple[Problem, ...]:
+    """A person, or every reason why the row is none."""
+    answers = _Answers({**row, "family": row.get("family") or _family_names(row)})
+    answers.take("given", cells.one_line, required=True)
+    answers.take("family", cells.one_line, required=True)
+    answers.take("email", cells.email, required=True)
+    answers.take("birth", partial(cells.birth, today=today), "invalid-birth-date")
+    answers.take("region", cells.region, "unknown-region", required=True)
+    answers.take("sector", cells.sector, "unknown-sector")
+    answers.take("gender", partial(cells.gender, m_is_woman=m_is_woman), "unknown-gender")
+    answers.take("phone", cells.phone, "invalid-phone")
+    _take_document(answers)
+    return _checked(answers)
+
+
+def _family_names(row: Mapping[str, Cell]) -> str:
+    return " ".join(name for name in (cells.one_line(row.get("paternal")), cells.one_line(row.get("maternal"))) if name)
+
+
+def _take_document(answers: _Answers) -> None:
+    answers.take("document", cells.document_number, "invalid-dni", required=True)
+    answers.take("document.type", cells.document_type, "unknown-document-type")
+    number, kind = (answers.values.pop(key, None) for key in ("document", "document.type"))
+    if number and (kind or not cells.answered(answers.row.get("document.type"))):
+        answers.values["document"] = {"number": number, **({"type": kind} if kind else {})}
+
+
+def _checked(answers: _Answers) -> PersonDetails | tuple[Problem, ...]:
+    problems = answers.problems
     try:
-        person = PersonDetails.model_validate({key: value for key, value in values.items() if value})
+        person = PersonDetails.model_validate(answers.values)
     except ValidationError as error:
-        named = {problem.field for problem in problems}
+        named = {(problem.field or "").partition(".")[0] for problem in problems}
         problems += [one for one in problems_of(error) if one.field not in named]
-        return tuple(problems)
-    return tuple(problems) or person
+        return _in_order(problems)
+    return _in_order(problems) or person
 
 
-def _name(cell: Cell) -> str:
-    return " ".join(_text(cell).split())
-
-
-def _region(words: str, _cell: Cell) -> str:
-    code = words.zfill(2) if words.isdigit() else region_named(words)
-    if code is None:
-        code = region_named(re.sub(r"(?i)^\s*(regi[oó]n|departamento|dpto\.?)( de)?\s+", "", words))
-    return REGIONS[code or ""].ubigeo
-
-
-def _one_of(names: dict[Any, str], words: str) -> Any:
-    wanted = _words(words)
-    for value, spellings in names.items():
-        if wanted in spellings.split("|") or wanted == _words(str(value)):
-            return value
-    raise KeyError
-
-
-def _birth(words: str, cell: Cell, today: date) -> date:
-    day = _day(words, cell, today)
-    if not date(1900, 1, 1) <= day <= today:
-        raise ValueError
-    return day
-
-
-def _day(words: str, cell: Cell, today: date) -> date:
-    """Day first, as people write it here; real dates and serial numbers of spreadsheets; ISO."""
-    if isinstance(cell, datetime):
-        return cell.date()
-    if isinstance(cell, date):
-        return cell
-    if isinstance(cell, int | float) and not isinstance(cell, bool):
-        return _EXCEL_EPOCH + timedelta(days=int(cell))
-    numbers = re.match(r"(\d{1,4})\s*[-/. ]\s*(\d{1,2})\s*[-/. ]\s*(\d{1,4})(?:[ T,].*)?$", words)
-    if numbers is None:
-        raise ValueError
-    first, month, last = (int(part) for part in numbers.groups())
-    if len(numbers[1]) == 4:
-        return date(first, month, last)
-    if len(numbers[3]) == 4:
-        return date(last, month, first)
-    century = today.year // 100 * 100
-    year = century + last if century + last <= today.year else century - 100 + last
-    return date(year, month, first)
+def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(problems, key=lambda one: _ORDER.index(one.field) if one.field in _ORDER else len(_ORDER)))
 
 
 __all__ = [

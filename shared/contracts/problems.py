@@ -50,6 +50,7 @@ TEXTS: dict[str, Text] = {
     "invalid-document": Text("no es un documento de identidad", "is not an identity document"),
     "unknown-sector": Text("no es un sector conocido", "is not a known sector"),
     "unknown-gender": Text("no es una de las respuestas posibles", "is not one of the possible answers"),
+    "damaged-text": Text("tiene letras que no se pueden leer", "has characters that cannot be read"),
     "unknown-document-type": Text("no es un tipo de documento conocido", "is not a known type of document"),
     # Who may do what.
     "not-allowed": Text("no tiene permiso para esto", "you may not do this"),
@@ -115,10 +116,22 @@ TEXTS: dict[str, Text] = {
     "failed": Text("el servicio no pudo responder", "the service could not answer"),
 }
 
+# What a problem's detail says of the limits of a field (shared.contracts.wire).
+_LIMITS = {
+    "ge": Text("mínimo {limit}", "at least {limit}"),
+    "gt": Text("más de {limit}", "more than {limit}"),
+    "le": Text("máximo {limit}", "at most {limit}"),
+    "lt": Text("menos de {limit}", "less than {limit}"),
+    "min_length": Text("mínimo {limit}", "at least {limit}"),
+    "max_length": Text("máximo {limit}", "at most {limit}"),
+    "decimal_places": Text("máximo {limit} decimales", "at most {limit} decimals"),
+    "max_digits": Text("máximo {limit} dígitos", "at most {limit} digits"),
+}
 _FIELDS = {
     "given": "nombres",
     "family": "apellidos",
     "document": "documento",
+    "document.type": "tipo de documento",
     "document.number": "documento",
     "email": "correo",
     "phone": "teléfono",
@@ -145,7 +158,12 @@ def sentence(code: str, detail: dict[str, str | int] | None = None, language: Li
     template: str = getattr(known, language)
     for name, value in detail.items():
         template = template.replace(f"{{{name}}}", str(value))
-    return template
+    return template + _limits(detail, language)
+
+
+def _limits(detail: dict[str, str | int], language: str) -> str:
+    limits = [getattr(_LIMITS[name], language).format(limit=detail[name]) for name in _LIMITS if name in detail]
+    return f" ({', '.join(limits)})" if limits else ""
 
 
 def _with_field(problem: Problem, words: str, language: str) -> str:
