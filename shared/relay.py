@@ -24,13 +24,14 @@ from shared.contracts.wire import CE_ID, CE_SOURCE, CE_SPEC, CE_SUBJECT, CE_TIME
 from shared.db import Database, is_outage
 from shared.log import logger
 from shared.messaging import metrics
-from shared.messaging.bus import Ack, Publisher, PublishRefused, PublishUnknown, acknowledged
+from shared.messaging.bus import Ack, Publisher, PublishRefused, PublishUnknown, all_acknowledged
 from shared.messaging.consumer import described
 
 log = logger(__name__)
 
 _BATCH = 500
 _POLL = 1.0
+_PATIENCE = 10.0  # seconds for a whole batch to be acknowledged
 
 CurrentRecords = Callable[[asyncpg.Connection, Sequence[str]], Awaitable[Mapping[str, Record]]]
 
@@ -98,21 +99,17 @@ class Relay:
         if not rows:
             return 0
         bodies = await self._bodies(connection, rows)
-        done: list[int] = []
+        flying: list[asyncio.Future[Ack]] = []
         trouble: PublishRefused | PublishUnknown | None = None
-        flying: list[tuple[int, asyncio.Future[Ack]]] = []
         try:
             for row, body in zip(rows, bodies, strict=True):
-                flying.append((row["position"], await self._publisher.send(row["subject"], body, self._headers(row))))
+                flying.append(await self._publisher.send(row["subject"], body, self._headers(row)))
         except (PublishRefused, PublishUnknown) as error:
             trouble = error
-        for position, future in flying:
-            try:
-                await acknowledged(future, seconds=10)
-                done.append(position)
-            except (PublishRefused, PublishUnknown) as error:
-                trouble = error
-        await self._forget(connection, done)
+        acks = await all_acknowledged(flying, seconds=_PATIENCE)
+        stored = [row["position"] for row, ack in zip(rows, acks, strict=False) if isinstance(ack, Ack)]
+        await self._forget(connection, stored)
+        trouble = next((ack for ack in acks if not isinstance(ack, Ack)), trouble)
         if trouble is not None:
             raise trouble
         return len(rows)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import nats.errors
@@ -127,6 +127,28 @@ async def acknowledged(future: asyncio.Future[Ack], *, seconds: float) -> Ack:
         return await asyncio.wait_for(future, seconds)
     except TimeoutError:
         raise PublishUnknown("no acknowledgement in time") from None
+
+
+async def all_acknowledged(
+    futures: Sequence[asyncio.Future[Ack]], *, seconds: float
+) -> list[Ack | PublishRefused | PublishUnknown]:
+    """What became of each of many messages under way, within one time for all of them."""
+    if futures:
+        _, late = await asyncio.wait(futures, timeout=seconds)
+        for future in late:
+            future.cancel()
+    return [_ended(future) for future in futures]
+
+
+def _ended(future: asyncio.Future[Ack]) -> Ack | PublishRefused | PublishUnknown:
+    if not future.done() or future.cancelled():
+        return PublishUnknown("no acknowledgement in time")
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if isinstance(error, PublishRefused | PublishUnknown):
+        return error
+    raise error
 
 
 def _code(error: Mapping[str, Any]) -> str:
