@@ -42,7 +42,8 @@ def up(
     if ready_file is not None:
         ready_file.unlink(missing_ok=True)
     try:
-        asyncio.run(_up(data, demo=demo, ready_file=ready_file, options=Options(sync_interval=sync_interval)))
+        options = Options(sync_interval=sync_interval, usual_ports=True)
+        asyncio.run(_up(data, demo=demo, ready_file=ready_file, options=options))
     except DataDirectoryError as error:
         err.print(f"[red]No se puede usar {data}:[/] {error}")
         sys.exit(2)

@@ -217,7 +217,8 @@ class _Running:
             consumer.stop()
         if self._relay is not None:
             self._relay.stop()
-        await asyncio.wait(self._tasks, timeout=25)
+        if self._tasks:  # none when the port of the health endpoint was taken
+            await asyncio.wait(self._tasks, timeout=25)
         for task in self._tasks:
             task.cancel()
 

@@ -29,7 +29,7 @@ SEARCHED = range(20000, 32000)
 TRIES = 200
 
 
-def choose_ports(remembered: Path, wanted: Mapping[str, int] = USUAL_PORTS) -> dict[str, int]:
+def choose_ports(remembered: Path, wanted: Mapping[str, int | None] = USUAL_PORTS) -> dict[str, int]:
     """A free port for each name: the remembered one, else the usual one, else any; writes them to `remembered`."""
     before = _read(remembered)
     with ExitStack() as held:  # each port stays bound until all are chosen: no two names get the same

@@ -6,6 +6,7 @@ connect is written to `clients/<client>.env`, and where everything is to `ready.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -17,7 +18,7 @@ from typing import Any
 from deploy.embedded.datadir import DataDirectory, open_data_directory, write_private
 from deploy.embedded.nats import Nats, prepare_nats
 from deploy.embedded.output import Console
-from deploy.embedded.ports import HOST, choose_ports
+from deploy.embedded.ports import HOST, USUAL_PORTS, choose_ports
 from deploy.embedded.postgres import Postgres, prepare_postgres
 from deploy.embedded.probes import http_ok
 from deploy.embedded.program import Program, RestartPolicy
@@ -37,6 +38,8 @@ class Options:
     """What may differ between the stack of `up`, of a story, and of tests."""
 
     sync_interval: str = "always"
+    # The ports that people know, where they are free; otherwise any, so that many stacks do not race for them.
+    usual_ports: bool = False
     service_env: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     commands_max_bytes: int = 1 << 30
     events_max_bytes: int = 2 << 30
@@ -92,7 +95,8 @@ async def running(
     options = options or Options()
     with open_data_directory(directory) as data:
         secrets = ensure(data.path / "secrets")
-        ports = choose_ports(data.path / "ports.json")
+        wanted = USUAL_PORTS if options.usual_ports else dict.fromkeys(USUAL_PORTS)
+        ports = choose_ports(data.path / "ports.json", wanted)
         postgres = prepare_postgres(data.path / "postgres", password=secrets.password("postgres"))
         nats = prepare_nats(
             data.path / "nats",
@@ -112,6 +116,7 @@ async def running(
             await supervisor.launch(*(_service(stack, service, options) for service in SERVICES))
             for client in CLIENTS:
                 _write_client_env(stack, client)
+            _write_operator_env(stack, options)
             yield stack
 
 
@@ -182,3 +187,18 @@ def _write_client_env(stack: Stack, client: str) -> None:
         "CONECTA_IDENTITY_KEY_FILE": stack.secrets.identity_key_file,
     }
     write_private(directory / f"{client}.env", "".join(f"{name}={value}\n" for name, value in lines.items()))
+
+
+def _write_operator_env(stack: Stack, options: Options) -> None:
+    lines = {
+        "NATS_URLS": stack.nats.url,
+        "NATS_MONITORING_URL": stack.nats.monitoring_url,
+        "POSTGRES_DSN": stack.postgres.dsn(password=""),
+        "SECRETS_DIR": stack.secrets.directory,
+        "DATA_DIR": stack.directory,
+        "HEALTH_URLS": json.dumps(stack.places()["health"]),
+        "COMMANDS_MAX_BYTES": options.commands_max_bytes,
+        "EVENTS_MAX_BYTES": options.events_max_bytes,
+    }
+    text = "".join(f"CONECTA_OPERATOR_{name}={value}\n" for name, value in lines.items())
+    write_private(stack.directory / "clients" / "operator.env", text)

@@ -60,7 +60,8 @@ async def test_a_question_that_is_not_answered_in_time_says_so(bench: Bench) -> 
         return
 
     silent = await bench.bus.subscribe(Call.subject(), cb=ignore)
-    await bench.bus.flush()
+    for _ in range(2):  # nats-py writes the ping of a flush before what is still pending: the second is a barrier
+        await bench.bus.flush()
     with pytest.raises(ServiceSilent):
         await bench.client.ask(Call(code="NOBODY"), CallAnswer, seconds=0.3)
     await silent.unsubscribe()
