@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 from clients.cli.app import imports, receipt
 from deploy import run as one_service
 from deploy.documents import docs
+from deploy.operate.command import lag
 from deploy.provision.command import provision_app
 from deploy.story import story
 from deploy.up import up
@@ -27,6 +28,7 @@ app.command(receipt)
 app.command(imports)
 app.command(provision_app)
 app.command(docs)
+app.command(lag)
 
 err = Console(stderr=True)
 
@@ -60,12 +62,12 @@ def main() -> None:
 
 
 def _use_local_stack(directory: Path) -> None:
-    env = directory / "clients" / "cli.env"
-    if not env.is_file() or not os.access(env, os.R_OK):
-        return
-    for line in env.read_text().splitlines():
-        name, _, value = line.partition("=")
-        os.environ.setdefault(name, value)
+    for env in (directory / "clients" / "cli.env", directory / "clients" / "operator.env"):
+        if not env.is_file() or not os.access(env, os.R_OK):
+            continue
+        for line in env.read_text().splitlines():
+            name, _, value = line.partition("=")
+            os.environ.setdefault(name, value)
 
 
 if __name__ == "__main__":

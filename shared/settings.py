@@ -59,6 +59,25 @@ class ClientSettings(BusSettings):
     receipts_key_file: Path
 
 
+class OperatorSettings(BaseSettings):
+    """What operators' tools need (prefix `CONECTA_OPERATOR_`, apart from a client's on the same machine).
+
+    The directory of secrets is the operators': what a tool does as a service, it does with that service's rights.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CONECTA_OPERATOR_", frozen=True, extra="ignore")
+
+    nats_urls: str = "nats://127.0.0.1:4222"
+    nats_monitoring_url: str | None = Field(default=None, description="where /varz is, if it can be reached")
+    postgres_dsn: str = Field(description="the superuser's, without a password")
+    secrets_dir: Path
+    data_dir: Path | None = Field(default=None, description="whose file system is watched, if it is on this machine")
+    health_urls: dict[str, str] = Field(default={}, description="service to its /readyz, as JSON")
+    replicas: Annotated[int, Field(ge=1, le=5)] = 1
+    commands_max_bytes: int = 4 << 30
+    events_max_bytes: int = 16 << 30
+
+
 class ProvisionSettings(BusSettings):
     """What `conecta provision` needs: the bus user that may create streams, and a PostgreSQL superuser."""
 

@@ -18,7 +18,7 @@ from deploy.embedded.supervisor import Supervisor
 from deploy.provision import provision
 from deploy.provision.accounts import render
 from deploy.provision.secrets import Secrets, ensure
-from shared.settings import ClientSettings, ProvisionSettings, ServiceSettings
+from shared.settings import ClientSettings, OperatorSettings, ProvisionSettings, ServiceSettings
 
 NATS_IMAGE = "nats:2.15-alpine"
 POSTGRES_IMAGE = "postgres:18"
@@ -58,6 +58,19 @@ class Installation:
                 "client": client,
                 "instance": instance,
                 "receipts_key_file": self.secrets.receipts_key_file(client),
+            }
+        )
+
+    def operator_settings(self, **changes: object) -> OperatorSettings:
+        """What operators' tools would find in their environment."""
+        return OperatorSettings.model_validate(
+            {
+                "nats_urls": self.nats_url,
+                "postgres_dsn": self.dsn("postgres", "postgres"),
+                "secrets_dir": self.secrets.directory,
+                "commands_max_bytes": 256 << 20,
+                "events_max_bytes": 256 << 20,
+                **changes,
             }
         )
 

@@ -13,7 +13,14 @@ from typing import Any
 from deploy.provision.cards import Card, read_cards
 from deploy.provision.secrets import Secrets
 from shared.contracts import FACTS, RECORDS
-from shared.contracts.wire import CLIENTS, STREAM_EVENTS, STREAM_PARKED
+from shared.contracts.wire import (
+    CLIENTS,
+    STREAM_COMMANDS,
+    STREAM_EVENTS,
+    STREAM_PARKED,
+    STREAM_PEOPLE,
+    STREAM_RESOLVED,
+)
 
 APP = "APP"
 SYSTEM = "SYS"
@@ -41,7 +48,11 @@ def _application(keys: dict[str, str]) -> Block:
     services = [{"nkey": keys[card.service], "permissions": service_permissions(card)} for card in read_cards()]
     return {
         "jetstream": "enabled",
-        "users": [{"nkey": keys["provision"], "permissions": _provision_permissions()}, *services],
+        "users": [
+            {"nkey": keys["provision"], "permissions": _provision_permissions()},
+            {"nkey": keys["operator"], "permissions": _operator_permissions()},
+            *services,
+        ],
         "exports": _exports(),
     }
 
@@ -93,6 +104,20 @@ def service_permissions(card: Card) -> Block:
 
 def _provision_permissions() -> Block:
     return _permissions(("$JS.API.INFO", "$JS.API.STREAM.>", "$JS.API.CONSUMER.>"), (_inbox("provision"),))
+
+
+def _operator_permissions() -> Block:
+    """Sees everything, changes nothing but what is parked. Only it publishes what services take as an operator's."""
+    streams = (STREAM_COMMANDS, STREAM_EVENTS, STREAM_PEOPLE, STREAM_PARKED, STREAM_RESOLVED)
+    publish = (
+        "$JS.API.STREAM.INFO.*",
+        "$JS.API.CONSUMER.INFO.*.*",
+        *(f"$JS.API.STREAM.MSG.GET.{stream}" for stream in streams),
+        _GET_FACTS,
+        f"$JS.API.STREAM.MSG.DELETE.{STREAM_PARKED}",
+        "conecta.resolved.*.*",
+    )
+    return _permissions(publish, (_inbox("operator"),))
 
 
 def _permissions(publish: Sequence[str], subscribe: Sequence[str]) -> Block:

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from shared.contracts import SERVICES, Fact, Record
-from shared.contracts.wire import STREAM_COMMANDS, STREAM_EVENTS, STREAM_PEOPLE
+from shared.contracts.wire import STREAM_COMMANDS, STREAM_EVENTS, STREAM_PEOPLE, STREAM_RESOLVED
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Card:
             STREAM_COMMANDS: (f"conecta.cmd.{self.service}.>",),
             STREAM_EVENTS: tuple(fact.subjects() for fact in self.hears),
             STREAM_PEOPLE: tuple(dict.fromkeys(record.subjects() for record in self.records_heard)),
+            STREAM_RESOLVED: (f"conecta.resolved.{self.service}.*",),
         }
         return {stream: subjects for stream, subjects in heard.items() if subjects}
 

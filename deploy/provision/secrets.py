@@ -21,7 +21,7 @@ from joserfc.jwk import OKPKey
 from shared.contracts import SERVICES
 from shared.contracts.wire import CLIENTS
 
-BUS_USERS = ("provision", *SERVICES, *CLIENTS, "sys")
+BUS_USERS = ("provision", "operator", *SERVICES, *CLIENTS, "sys")
 SUPERUSER = "postgres"
 DATABASE_ROLES = (SUPERUSER, *SERVICES)
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from deploy.provision.cards import Card
-from shared.contracts.wire import STREAM_COMMANDS, STREAM_EVENTS, STREAM_PARKED, STREAM_PEOPLE
+from shared.contracts.wire import STREAM_COMMANDS, STREAM_EVENTS, STREAM_PARKED, STREAM_PEOPLE, STREAM_RESOLVED
 from shared.messaging.pull import ACK_WAIT
 from shared.settings import ProvisionSettings
 
@@ -67,6 +67,18 @@ def streams(settings: ProvisionSettings) -> tuple[Config, ...]:
             max_age=_ns(timedelta(days=90)),
             max_bytes=256 * _MIB,
             discard="new",
+        ),
+        # Written by operators alone, which is why services believe its headers: decision record 0020.
+        _stream(
+            STREAM_RESOLVED,
+            "conecta.resolved.*.*",
+            settings,
+            description="Parked messages that operators put back or discarded, and why",
+            max_age=_ns(timedelta(days=90)),
+            max_bytes=256 * _MIB,
+            discard="new",
+            deny_delete=True,
+            deny_purge=True,
         ),
     )
 

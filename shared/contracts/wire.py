@@ -34,6 +34,8 @@ STREAM_COMMANDS = "COMMANDS"
 STREAM_EVENTS = "EVENTS"
 STREAM_PEOPLE = "PEOPLE"
 STREAM_PARKED = "PARKED"
+# What operators decided about parked messages: heard by the one service that parked each.
+STREAM_RESOLVED = "RESOLVED"
 
 # The kinds of client that have an account of their own on the bus.
 CLIENTS = ("web", "bot", "cli")

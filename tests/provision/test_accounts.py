@@ -77,6 +77,9 @@ def test_services_have_exactly_their_own_subjects(secrets: Secrets, accounts: di
             "$JS.API.CONSUMER.MSG.NEXT.EVENTS.aid_calls",
             "$JS.API.CONSUMER.INFO.EVENTS.aid_calls",
             "$JS.ACK.EVENTS.aid_calls.>",
+            "$JS.API.CONSUMER.MSG.NEXT.RESOLVED.aid_calls",
+            "$JS.API.CONSUMER.INFO.RESOLVED.aid_calls",
+            "$JS.ACK.RESOLVED.aid_calls.>",
         ],
         "subscribe": ["_INBOX_aid_calls.>", "conecta.qry.aid_calls.>"],
         "allow_responses": {"max": 1, "expires": "1m"},
@@ -93,6 +96,7 @@ def test_only_registration_publishes_people_and_only_notifications_hears_of_them
     }
     assert people == {
         "provision": [],
+        "operator": ["$JS.API.STREAM.MSG.GET.PEOPLE"],
         "registration": ["conecta.people.*"],
         "aid_calls": [],
         "evaluation": [],

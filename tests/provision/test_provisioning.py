@@ -45,7 +45,7 @@ async def test_a_second_run_finds_everything_right(servers: Installation) -> Non
     assert report.ok
     assert [finding for finding in report.findings if finding.state is not State.RIGHT] == []
     found = {finding.what for finding in report.findings}
-    assert {f"stream {name}" for name in ("COMMANDS", "EVENTS", "PEOPLE", "PARKED")} <= found
+    assert {f"stream {name}" for name in ("COMMANDS", "EVENTS", "PEOPLE", "PARKED", "RESOLVED")} <= found
     assert {f"consumer COMMANDS.{service}" for service in SERVICES} <= found
     assert {f"role {service}" for service in SERVICES} <= found
 
@@ -54,13 +54,14 @@ async def test_there_are_these_consumers_and_no_others(connect: Connect) -> None
     provision_user = await connect("provision")
     names = {
         stream: sorted((await api(provision_user, f"CONSUMER.NAMES.{stream}"))["consumers"] or [])
-        for stream in ("COMMANDS", "EVENTS", "PEOPLE", "PARKED")
+        for stream in ("COMMANDS", "EVENTS", "PEOPLE", "PARKED", "RESOLVED")
     }
     assert names == {
         "COMMANDS": sorted(SERVICES),
         "EVENTS": ["aid_calls", "evaluation", "notifications"],
         "PEOPLE": ["notifications"],
         "PARKED": [],
+        "RESOLVED": sorted(SERVICES),
     }
     ranking = await config(provision_user, "CONSUMER.INFO.EVENTS.aid_calls")
     assert ranking["filter_subjects"] == ["conecta.evt.evaluation.ranking-finalised.*"]
