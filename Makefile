@@ -9,7 +9,7 @@ ARGS ?=
 
 # The second Python that the tests run on, in an environment of its own.
 OTHER_PYTHON := 3.13
-SOURCES := services shared clients deploy tests $(wildcard bench)
+SOURCES := services shared clients deploy tests $(wildcard bench docs/examples)
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 

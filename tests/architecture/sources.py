@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,20 +40,29 @@ def modules(root: Path, *folders: str) -> Iterator[tuple[str, ast.Module]]:
     """Every module in these folders, as its path from the root and its syntax tree."""
     for folder in folders:
         for file in sorted((root / folder).rglob("*.py")):
-            yield file.relative_to(root).as_posix(), ast.parse(file.read_text(encoding="utf-8"))
+            yield file.relative_to(root).as_posix(), _parsed(file.read_text(encoding="utf-8"))
+
+
+# The same files are read for each planted violation.
+@cache
+def _parsed(source: str) -> ast.Module:
+    return ast.parse(source)
 
 
 def statements(root: Path, *folders: str) -> Iterator[Found]:
     """Every text of SQL written in the modules of these folders; what f-strings fill in stands in braces."""
     for path, module in modules(root, *folders):
-        for line, text in _texts(module):
-            if _SQL.match(text):
-                yield Found(f"{path}:{line}", without_comments(text))
+        yield from (Found(f"{path}:{line}", sql) for line, sql in _statements(module))
 
 
 def without_comments(sql: str) -> str:
     """The same SQL, all on one line."""
     return " ".join(re.sub(r"--[^\n]*", " ", sql).split())
+
+
+@cache
+def _statements(module: ast.Module) -> tuple[tuple[int, str], ...]:
+    return tuple((line, without_comments(text)) for line, text in _texts(module) if _SQL.match(text))
 
 
 def _texts(module: ast.Module) -> Iterator[tuple[int, str]]:
