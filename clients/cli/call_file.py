@@ -5,19 +5,24 @@ What only the services can know (who is eligible, which totals diverge) is not c
 
 from __future__ import annotations
 
-import json
-from collections import Counter, defaultdict
+import re
+from collections import Counter
 from collections.abc import Collection, Iterator
-from datetime import datetime
-from decimal import Decimal
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
-from shared.contracts.aid_calls import CallRules, Criterion, Key, Score, Total
+from clients.cli.call_checks import call_faults, crossed_faults
+from clients.cli.call_parts import Part, read_part, typos
+from clients.cli.json_file import Filed, read_json
+from clients.cli.spreadsheet import UnreadableFile
+from shared.contracts.aid_calls import AttachedDocument, CallRules, Criterion, Key, Score, Total
 from shared.contracts.people import (
+    STORABLE,
     BirthDate,
     Code,
     Document,
@@ -26,20 +31,30 @@ from shared.contracts.people import (
     Money,
     Percent,
     PersonalName,
+    PositiveMoney,
     RegionCode,
     Sector,
     Title,
 )
-from shared.contracts.problems import sentence
-from shared.contracts.wire import problems_of
 
 
 class UnreadableCall(Exception):  # noqa: N818
     """The file cannot be played; the message names every problem with its place, in Spanish."""
 
+    def __init__(self, message: str, faults: Collection[str] = ()) -> None:
+        super().__init__("\n".join([message, *(f"  - {fault}" for fault in faults)]))
+        self.faults = tuple(faults)
+
 
 def _dni(number: str) -> str:
     return Document(number=number).number
+
+
+def _written_date(value: Any) -> Any:
+    """Dates are text here: pydantic would take a number for the seconds since 1970."""
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value.strip()):
+        raise PydanticCustomError("date_parsing", "YYYY-MM-DD")
+    return value.strip()
 
 
 class _Filed(BaseModel):
@@ -60,13 +75,15 @@ class FiledCall(_Filed):
     days: Annotated[int, Field(ge=1, le=60)]
     per_diem: Money
     ceiling: Money
-    fares: dict[RegionCode, Money]
+    fares: Annotated[dict[RegionCode, Money], Field(min_length=1)]
     criteria: Annotated[tuple[Criterion, ...], Field(min_length=1, max_length=20)]
     score_min: Score
     score_max: Score
     reviews_required: Annotated[int, Field(ge=1, le=9)] = 2
     divergence_over: Total
     minimum_total: Total
+    required_documents: Annotated[tuple[Key, ...], Field(max_length=20)] = ()
+    rounding: str | None = None
     evaluators: Annotated[tuple[Email, ...], Field(min_length=1)]
 
 
@@ -78,12 +95,14 @@ class FiledApplication(_Filed):
     given: PersonalName
     family: PersonalName
     email: Email
-    birth: BirthDate
-    region: RegionCode
+    birth: Annotated[BirthDate, BeforeValidator(_written_date)]
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$")] = "PE"
+    region: RegionCode | None = None
     sector: Sector
-    requested: Annotated[Money, Field(gt=0)]
+    requested: PositiveMoney
     project: Title
     motivation: LongText = ""
+    documents: Annotated[tuple[AttachedDocument, ...], Field(max_length=20)] = ()
 
 
 class FiledReview(_Filed):
@@ -92,7 +111,7 @@ class FiledReview(_Filed):
     ref: str
     evaluator: Email
     scores: dict[Key, Score]
-    comment: Annotated[str, Field(max_length=5000)] = ""
+    comment: Annotated[str, Field(max_length=5000), STORABLE] = ""
 
 
 class CallFile(_Filed):
@@ -104,7 +123,7 @@ class CallFile(_Filed):
 
     def rules(self, *, opens_at: datetime, closes_at: datetime, meeting_id: UUID | None = None) -> CallRules:
         """The rules as the contract has them, open between two instants."""
-        filed = self.call.model_dump(exclude={"evaluators", "title"})
+        filed = self.call.model_dump(exclude={"evaluators", "title", "rounding"})
         return CallRules.model_validate(
             {
                 **filed,
@@ -126,96 +145,71 @@ class CallFile(_Filed):
                 (first if count[review.ref] <= self.call.reviews_required else extra).append(review)
         return first, extra
 
+    def misplaced_reviews(self, eligible: Collection[str]) -> list[str]:
+        """What stands in the way once it is known who is eligible: their reviews that are missing, others' there are.
 
-def read_call_file(path: Path) -> CallFile:
-    """Read and check a file; raises UnreadableCall with every problem at once."""
+        Whether one more review than required is missing or superfluous is known only when the totals are.
+        """
+        count = Counter(review.ref for review in self.reviews)
+        return [fault for one in self.applications if (fault := self._misplaced(one.ref, count[one.ref], eligible))]
+
+    def _misplaced(self, ref: str, reviews: int, eligible: Collection[str]) -> str | None:
+        if ref not in eligible:
+            return f"postulación {ref}: no es apta y tiene evaluaciones ({reviews})" if reviews else None
+        required = self.call.reviews_required
+        few = f"postulación {ref}: es apta y le faltan evaluaciones (tiene {reviews} de {required})"
+        return few if reviews < required else None
+
+
+def read_call_file(path: Path, *, today: date | None = None) -> CallFile:
+    """Read and check a file; raises UnreadableCall with every problem at once.
+
+    `today` is the last day on which anybody in it can have been born; by default today in Lima.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"), parse_float=Decimal)
-    except OSError as error:
-        raise UnreadableCall(f"No se puede abrir {path.name}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UnreadableCall(f"{path.name} no está en UTF-8 (byte {error.start})") from error
-    except json.JSONDecodeError as error:
-        raise UnreadableCall(
-            f"{path.name} no es JSON: línea {error.lineno}, columna {error.colno}: {error.msg}"
-        ) from error
-    try:
-        filed = CallFile.model_validate(content)
-    except ValidationError as error:
-        raise UnreadableCall(_listed(path, list(_shape_problems(content, error)))) from error
-    if problems := [*_rule_problems(filed.call), *_application_problems(filed), *_review_problems(filed)]:
-        raise UnreadableCall(_listed(path, problems))
-    return filed
+        filed = read_json(path)
+    except UnreadableFile as error:
+        raise UnreadableCall(str(error)) from error
+    if faults := list(_faults(filed, today or (datetime.now(UTC) - timedelta(hours=5)).date())):
+        raise UnreadableCall(f"{path.name} tiene {len(faults)} problema(s):", faults)
+    return CallFile.model_validate(filed.content)
 
 
-def _listed(path: Path, problems: list[str]) -> str:
-    return "\n".join([f"{path.name} tiene {len(problems)} problema(s):", *(f"  - {one}" for one in problems)])
+def _faults(filed: Filed, today: date) -> Iterator[str]:
+    content = filed.content
+    if filed.repeated:
+        yield f"hay campos repetidos dentro de un mismo objeto: {', '.join(filed.repeated)}"
+    if not isinstance(content, dict):
+        yield "el archivo debe tener call, applications y reviews"
+        return
+    call = read_part(FiledCall, content.get("call"), place="call")
+    applications, reviews = _listed(content, "applications"), _listed(content, "reviews")
+    yield from call.faults
+    yield from typos(FiledCall, content.get("call"), place="call")
+    yield from call_faults(call)
+    if not applications:
+        yield "applications: debe ser una lista con al menos una postulación"
+    if not isinstance(content.get("reviews", []), list):
+        yield "reviews: debe ser una lista"
+    for part in (*applications, *reviews):
+        yield from part.faults
+    yield from crossed_faults(call, applications, reviews, today=today)
 
 
-def _shape_problems(content: Any, error: ValidationError) -> Iterator[str]:
-    for problem in problems_of(error):
-        place = (problem.field or "").split(".")
-        if place[0] in ("applications", "reviews") and len(place) > 1 and place[1].isdigit():
-            yield f"{_named(content, place[0], int(place[1]))}, {'.'.join(place[2:])}: {_words(problem)}"
-        else:
-            yield f"{problem.field or 'archivo'}: {_words(problem)}"
+def _listed(content: dict[str, Any], name: str) -> list[Part]:
+    """The parts under this name, each under its number and its reference if that can be read."""
+    models: dict[str, tuple[type[BaseModel], str]] = {
+        "applications": (FiledApplication, "postulación"),
+        "reviews": (FiledReview, "evaluación"),
+    }
+    model, called = models[name]
+    raw = content.get(name)
+    return [
+        read_part(model, one, place=f"{called} {number}{_reference(one)}")
+        for number, one in enumerate(raw if isinstance(raw, list) else [], start=1)
+    ]
 
 
-def _words(problem: Any) -> str:
-    return sentence(problem.code, problem.detail)
-
-
-def _named(content: Any, kind: str, number: int) -> str:
-    """An application or review by its place in the file, and its reference if that can be read."""
-    name = {"applications": "postulación", "reviews": "evaluación"}[kind]
-    try:
-        return f"{name} {number + 1} ({content[kind][number]['ref']})"
-    except (KeyError, IndexError, TypeError):
-        return f"{name} {number + 1}"
-
-
-def _rule_problems(call: FiledCall) -> Iterator[str]:
-    if (weights := sum(criterion.weight for criterion in call.criteria)) != 100:
-        yield f"call.criteria: los pesos suman {weights}, deben sumar 100"
-    yield from _repeated("call.criteria", [criterion.key for criterion in call.criteria])
-    yield from _repeated("call.evaluators", call.evaluators)
-    if call.score_max <= max(call.score_min, Decimal(0)):
-        yield "call.score_max: debe ser mayor que cero y que score_min"
-
-
-def _repeated(place: str, values: Collection[str]) -> Iterator[str]:
-    for value, times in Counter(values).items():
-        if times > 1:
-            yield f"{place}: {value} aparece {times} veces"
-
-
-def _application_problems(filed: CallFile) -> Iterator[str]:
-    yield from _repeated("applications, ref", [one.ref for one in filed.applications])
-    by_person: dict[str, list[str]] = defaultdict(list)
-    for one in filed.applications:
-        by_person[one.dni].append(one.ref)
-        if one.region not in filed.call.fares and one.region != filed.call.host_region:
-            yield f"postulación {one.ref}, region: call.fares no tiene tarifa para {one.region}"
-    for refs in by_person.values():
-        if len(refs) > 1:
-            yield f"postulaciones {', '.join(refs)}, dni: es la misma persona, y cada una postula una sola vez"
-
-
-def _review_problems(filed: CallFile) -> Iterator[str]:
-    refs = {one.ref for one in filed.applications}
-    criteria = {criterion.key for criterion in filed.call.criteria}
-    seen: set[tuple[str, str]] = set()
-    for number, review in enumerate(filed.reviews, start=1):
-        place = f"evaluación {number} ({review.ref})"
-        if review.ref not in refs:
-            yield f"{place}, ref: no hay tal postulación"
-        if review.evaluator not in filed.call.evaluators:
-            yield f"{place}, evaluator: {review.evaluator} no es del jurado"
-        if (review.ref, review.evaluator) in seen:
-            yield f"{place}, evaluator: {review.evaluator} ya la evaluó"
-        seen.add((review.ref, review.evaluator))
-        yield from (f"{place}, scores: falta {key}" for key in sorted(criteria - review.scores.keys()))
-        yield from (f"{place}, scores: {key} no es un criterio" for key in sorted(review.scores.keys() - criteria))
-        for key, score in review.scores.items():
-            if not filed.call.score_min <= score <= filed.call.score_max:
-                yield f"{place}, scores.{key}: {score} está fuera de {filed.call.score_min}–{filed.call.score_max}"
+def _reference(raw: Any) -> str:
+    ref = raw.get("ref") if isinstance(raw, dict) else None
+    return f" ({ref})" if isinstance(ref, str) and ref.strip() else ""

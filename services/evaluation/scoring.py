@@ -79,7 +79,10 @@ def reviews_missing(totals: Sequence[Decimal], *, rules: CallRules) -> int:
 
 
 def result(totals: Sequence[Decimal], *, rules: CallRules) -> Decimal:
-    """The result of an application: the mean of the required reviews, the median where one more was needed."""
+    """The result of an application: the mean of its reviews, the median where one more than required was needed.
+
+    Of an even number (three required and a fourth) the median is the mean of the two in the middle.
+    """
     if diverge(totals, rules=rules):
         return half_up(statistics.median(totals))
     return _mean(totals)

@@ -35,7 +35,7 @@ TEXTS: dict[str, Text] = {
     "not-one-of": Text("no es uno de los valores posibles", "is not one of the possible values"),
     "invalid": Text("no es válido", "is not valid"),
     "invalid-id": Text("no es un identificador", "is not an identifier"),
-    "invalid-amount": Text("no es un monto", "is not an amount"),
+    "invalid-amount": Text("no es una cantidad", "is not an amount"),
     "invalid-date": Text("no es una fecha", "is not a date"),
     "invalid-instant": Text("no es una fecha con hora", "is not a date and time"),
     "instant-without-zone": Text("no dice su zona horaria", "has no time zone"),
@@ -53,6 +53,7 @@ TEXTS: dict[str, Text] = {
     "damaged-text": Text("tiene letras que no se pueden leer", "has characters that cannot be read"),
     "unknown-document-type": Text("no es un tipo de documento conocido", "is not a known type of document"),
     # Who may do what.
+    "discarded": Text("el operador no la tramitará: {why}", "the operator will not carry it out: {why}"),
     "not-allowed": Text("no tiene permiso para esto", "you may not do this"),
     "unknown-command": Text("el servicio no conoce este comando", "the service does not know this command"),
     "id-taken": Text("ese identificador ya está en uso", "that identifier is taken"),
