@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from shared.contracts.aid_calls import (
     WithdrawApplication,
 )
 from shared.contracts.evaluation import RankingFinalised
+from shared.contracts.wire import Problem
 from shared.db import Tx
 from shared.messaging import By, Decision, Sender, applied, refused, rejected
 
@@ -30,37 +31,37 @@ _RULED_AT_ONCE = 1000
 
 async def create_call(tx: Tx, command: CreateCall, by: By) -> Decision:
     """Enter a call with its rules; it opens at `opens_at`, at once if that is over."""
+    problems = list(domain.call_problems(command))
     if not by.actor.covers(command.host_region):
-        return refused("not-allowed", field="host_region", reason="region")
-    problems = domain.call_problems(command)
+        problems.append(Problem(code="not-allowed", field="host_region", detail={"reason": "region"}))
+    problems += [
+        Problem(code="code-taken" if name == "code" else "id-taken", field=name)
+        for name in await store.taken_call_fields(tx, call_id=command.call_id, code=command.code)
+    ]
     if problems:
         return rejected(*problems)
-    if not await store.insert_call(tx, call=command):
-        return refused("code-taken", field="code")
+    await store.insert_call(tx, call=command)
     return applied(call_id=command.call_id)
 
 
 async def submit_applications(tx: Tx, senders: Sequence[Sender[SubmitApplication]]) -> Sequence[Decision]:
     """Accept what came in time, one per person and call; the time that the bus stored it decides, not ours."""
-    calls = await store.calls(tx, call_ids={sender.command.call_id for sender in senders})
-    refusals = [_refusal(calls.get(sender.command.call_id), sender.by) for sender in senders]
-    timely = [
+    calls = await store.calls_unallocated(tx, call_ids={sender.command.call_id for sender in senders})
+    refusals = [_refusal(sender, calls.get(sender.command.call_id)) for sender in senders]
+    acceptable = [
         (_application(sender, calls[sender.command.call_id]), sender.command)
         for sender, refusal in zip(senders, refusals, strict=True)
         if refusal is None
     ]
-    inserted = Counter(await store.insert_applications(tx, applications=timely))
-    decisions = iter([_accepted(application, inserted) for application, _ in timely])
-    return [refusal or next(decisions) for refusal in refusals]
+    entered = iter(await _enter(tx, acceptable))
+    return [refusal or next(entered) for refusal in refusals]
 
 
-def _refusal(call: domain.Call | None, by: By) -> Decision | None:
+def _refusal(sender: Sender[SubmitApplication], call: domain.Call | None) -> Decision | None:
     if call is None:
         return refused("no-such-call", field="call_id")
-    if call.state == "results-published":
-        return refused("results-published", field="call_id")
-    problem = domain.untimely(call.rules, stored_at=by.stored_at)
-    return rejected(problem) if problem else None
+    problems = domain.application_problems(sender.command, call, stored_at=sender.by.stored_at)
+    return rejected(*problems) if problems else None
 
 
 def _application(sender: Sender[SubmitApplication], call: domain.Call) -> domain.Application:
@@ -72,13 +73,25 @@ def _application(sender: Sender[SubmitApplication], call: domain.Call) -> domain
     )
 
 
-def _accepted(application: domain.Application, inserted: Counter[UUID]) -> Decision:
-    """Applied once for the id that was inserted; a repetition in the same batch finds it taken."""
-    if not inserted[application.application_id]:
+async def _enter(tx: Tx, applications: Sequence[tuple[domain.Application, SubmitApplication]]) -> list[Decision]:
+    """Enter what is acceptable, the earliest of each person and call; a decision for each, in order."""
+    inserted = Counter(await store.insert_applications(tx, applications=applications))
+    decisions: dict[int, Decision] = {}
+    for place in sorted(range(len(applications)), key=lambda place: applications[place][0].accepted_at):
+        application = applications[place][0]
+        if inserted[application.key]:
+            inserted[application.key] -= 1
+            fact = ApplicationSubmitted(**application.public(), version=application.version)
+            decisions[place] = applied(fact, application_id=application.application_id)
+    left = [application for place, (application, _) in enumerate(applications) if place not in decisions]
+    applicants = await store.applicants(tx, pairs={one.applicant for one in left}) if left else set()
+    return [decisions.get(place) or _taken(one, applicants) for place, (one, _) in enumerate(applications)]
+
+
+def _taken(application: domain.Application, applicants: Collection[tuple[UUID, UUID]]) -> Decision:
+    if application.applicant in applicants:
         return refused("already-applied", field="call_id")
-    inserted[application.application_id] -= 1
-    fact = ApplicationSubmitted(**application.public(), version=application.version)
-    return applied(fact, application_id=application.application_id)
+    return refused("id-taken", field="application_id")
 
 
 async def withdraw_application(tx: Tx, command: WithdrawApplication, by: By) -> Decision:
@@ -108,19 +121,30 @@ async def open_and_close_calls(tx: Tx, now: datetime) -> Sequence[Fact]:
 async def rule_on_applications(tx: Tx, _now: datetime) -> Sequence[Fact]:
     """Rule on applications to closed calls, also those that were in time but carried out after the closing."""
     undecided = await store.undecided_applications(tx, limit=_RULED_AT_ONCE)
-    if not undecided:
-        return []
     calls = await store.calls(tx, call_ids={one.call_id for one in undecided})
+    return await _rule(tx, undecided, calls)
+
+
+async def _rule(
+    tx: Tx, undecided: Sequence[domain.Application], calls: Mapping[UUID, domain.Call]
+) -> Sequence[domain.Ruling]:
     rulings = [domain.ruling(calls[one.call_id].rules, one) for one in undecided]
-    await store.note_rulings(tx, rulings=rulings)
+    if rulings:
+        await store.note_rulings(tx, rulings=rulings)
     return rulings
 
 
 async def allocate_fund(tx: Tx, ranking: RankingFinalised) -> Sequence[Fact]:
-    """Award the fund of a call down its order of merit; nothing if that was done before."""
+    """Award the fund of a call down its order of merit; nothing if that was done before.
+
+    An application that was in time but carried out after the order of merit was made is ruled on, so that nobody
+    waits for ever, and is not in the allocation: the results name it as unranked.
+    """
     call = await store.call_for_update(tx, call_id=ranking.call_id)
     if call is None or call.state == "results-published":
         return []
+    undecided = await store.undecided_applications_of(tx, call_id=call.call_id)
+    rulings = await _rule(tx, undecided, {call.call_id: call})
     eligible = await store.eligible_applications_for_update(tx, call_id=call.call_id)
     places = {place.application_id: place for place in ranking.ranking if place.application_id in eligible}
     allocation = allocate(
@@ -153,4 +177,4 @@ async def allocate_fund(tx: Tx, ranking: RankingFinalised) -> Sequence[Fact]:
         total_awarded=allocation.total,
         left=allocation.left,
     )
-    return [*results, summary]
+    return [*rulings, *results, summary]

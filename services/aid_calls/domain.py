@@ -31,6 +31,7 @@ Ruling = ApplicationRuledEligible | ApplicationRuledIneligible
 Result = AidAwarded | AidReserved | ApplicationNotSelected
 
 ADULT = 18
+PERU = "PE"
 # Lima has no summer time: UTC-5 all year.
 LIMA = timedelta(hours=-5)
 # States in which an application may still be withdrawn.
@@ -69,6 +70,16 @@ class Application:
     state: str = "submitted"
     version: int = 1
 
+    @property
+    def key(self) -> tuple[UUID, UUID, UUID]:
+        """What it is known by where several are entered at once."""
+        return self.application_id, self.call_id, self.person_id
+
+    @property
+    def applicant(self) -> tuple[UUID, UUID]:
+        """Who applies to which call: once, unless withdrawn."""
+        return self.call_id, self.person_id
+
     def public(self) -> dict[str, Any]:
         """What every fact about it carries."""
         return {name: getattr(self, name) for name in ApplicationState.model_fields}
@@ -94,6 +105,18 @@ def _call_problems(rules: CallRules) -> Iterator[Problem]:
         yield Problem(code="repeated-criterion", field="criteria", detail={"key": key})
     if not rules.fares:
         yield Problem(code="required", field="fares")
+
+
+def application_problems(command: SubmitApplication, call: Call, *, stored_at: datetime) -> list[Problem]:
+    """Why an application that the bus stored at that instant is not accepted, all reasons at once."""
+    problems = []
+    if command.country == PERU and command.region is None:
+        problems.append(Problem(code="required", field="region"))
+    if problem := untimely(call.rules, stored_at=stored_at):
+        problems.append(problem)
+    elif call.state == "results-published":
+        problems.append(Problem(code="results-published", field="call_id"))
+    return problems
 
 
 def untimely(rules: CallRules, *, stored_at: datetime) -> Problem | None:
@@ -136,7 +159,7 @@ def ineligibility(rules: CallRules, application: Application) -> tuple[str, ...]
 
 
 def _ineligibility(rules: CallRules, application: Application) -> Iterator[str]:
-    if application.country != "PE" or application.region is None:
+    if application.country != PERU or application.region is None:
         yield "resides-outside-peru"
     elif application.region == rules.host_region:
         yield "resides-in-host-region"
@@ -144,7 +167,7 @@ def _ineligibility(rules: CallRules, application: Application) -> Iterator[str]:
         yield "region-without-fare"
     if age(application.birth, on=(rules.closes_at + LIMA).date()) < ADULT:
         yield "under-18"
-    for kind in rules.required_documents:
+    for kind in dict.fromkeys(rules.required_documents):
         if kind not in application.documents:
             yield f"missing-document-{kind}"
 

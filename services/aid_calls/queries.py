@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from typing import Any
+from uuid import UUID
 
 from shared.contracts.aid_calls import (
     Application,
@@ -45,41 +47,44 @@ async def application(tx: Tx, question: Application, actor: Actor | None) -> App
 
 
 async def call_results(tx: Tx, question: CallResults, _actor: Actor | None) -> CallResultsAnswer:
-    """Everything decided so far about the applications to a call."""
-    found = await tx.fetchrow(
-        "select state, fund, total_awarded from aid_calls.calls where call_id = $1", question.call_id
-    )
-    if found is None:
-        raise QuestionRefused("no-such-call")
+    """Everything decided so far about the applications to a call, as of one moment."""
     rows = await tx.fetch(
         """
-        select application_id, state, reasons, rank, amount, money, reserve_position
-          from aid_calls.applications where call_id = $1
-         order by rank nulls last, application_id
+        select c.state as call_state, c.fund, c.total_awarded,
+               a.application_id, a.state, a.reasons, a.rank, a.amount, a.money
+          from aid_calls.calls c left join aid_calls.applications a using (call_id)
+         where c.call_id = $1
+         order by a.rank nulls last, a.application_id
         """,
         question.call_id,
     )
-    return _results(found, rows)
+    if not rows:
+        raise QuestionRefused("no-such-call")
+    return _results(rows[0], [row for row in rows if row["application_id"] is not None])
 
 
 def _results(call: Any, rows: list[Any]) -> CallResultsAnswer:
-    def of(state: str) -> list[Any]:
-        return [row for row in rows if row["state"] == state]
+    by_state: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        by_state[row["state"]].append(row)
 
-    withdrawn, undecided, ineligible = of("withdrawn"), of("submitted"), of("ineligible")
+    def ids(state: str) -> tuple[UUID, ...]:
+        return tuple(row["application_id"] for row in by_state[state])
+
     return CallResultsAnswer(
-        state=call["state"],
+        state=call["call_state"],
         applications=len(rows),
-        withdrawn=len(withdrawn),
-        undecided=len(undecided),
-        eligible=len(rows) - len(withdrawn) - len(undecided) - len(ineligible),
-        ineligible={row["application_id"]: tuple(row["reasons"]) for row in ineligible},
+        withdrawn=len(by_state["withdrawn"]),
+        undecided=len(by_state["submitted"]),
+        eligible=sum(len(by_state[state]) for state in ("eligible", "awarded", "reserve", "not-selected")),
+        ineligible={row["application_id"]: tuple(row["reasons"]) for row in by_state["ineligible"]},
         awarded=tuple(
             Award(application_id=row["application_id"], rank=row["rank"], amount=row["amount"], money=row["money"])
-            for row in of("awarded")
+            for row in by_state["awarded"]
         ),
-        reserve=tuple(row["application_id"] for row in sorted(of("reserve"), key=lambda row: row["reserve_position"])),
-        not_selected=tuple(row["application_id"] for row in of("not-selected")),
+        reserve=ids("reserve"),
+        not_selected=ids("not-selected"),
+        unranked=ids("eligible") if call["call_state"] == "results-published" else (),
         total_awarded=call["total_awarded"],
         left=call["fund"] - call["total_awarded"],
     )

@@ -19,13 +19,26 @@ from shared.contracts.aid_calls import (
     SubmitApplication,
 )
 from shared.contracts.people import Sector
-from shared.db import Tx
+from shared.db import Retry, Tx
 
 _RULES = set(CallRules.model_fields)
 
 
-async def insert_call(tx: Tx, *, call: CreateCall) -> bool:
-    """Enter a call; false if its id or code is taken."""
+async def taken_call_fields(tx: Tx, *, call_id: UUID, code: str) -> list[str]:
+    """Which of `call_id` and `code` another call has."""
+    row = await tx.fetchrow(
+        """
+        select exists (select from aid_calls.calls where call_id = $1) as call_id,
+               exists (select from aid_calls.calls where code = $2) as code
+        """,
+        call_id,
+        code,
+    )
+    return [name for name, taken in row.items() if taken] if row else []
+
+
+async def insert_call(tx: Tx, *, call: CreateCall) -> None:
+    """Enter a call as a draft; raises Retry if another replica has just entered one with its id or code."""
     status = await tx.execute(
         """
         insert into aid_calls.calls (call_id, code, opens_at, closes_at, host_region, fund, rules)
@@ -40,7 +53,8 @@ async def insert_call(tx: Tx, *, call: CreateCall) -> bool:
         call.fund,
         call.model_dump_json(include=_RULES),
     )
-    return bool(status == "INSERT 0 1")
+    if status != "INSERT 0 1":
+        raise Retry
 
 
 async def calls(tx: Tx, *, call_ids: Collection[UUID]) -> dict[UUID, Call]:
@@ -52,8 +66,20 @@ async def calls(tx: Tx, *, call_ids: Collection[UUID]) -> dict[UUID, Call]:
     return {row["call_id"]: _call(row) for row in rows}
 
 
+async def calls_unallocated(tx: Tx, *, call_ids: Collection[UUID]) -> dict[UUID, Call]:
+    """Calls by id, none of whose funds is allocated by anybody else until the end of the transaction."""
+    rows = await tx.fetch(
+        """
+        select call_id, state, version, rules from aid_calls.calls
+         where call_id = any($1::uuid[]) order by call_id for key share
+        """,
+        list(call_ids),
+    )
+    return {row["call_id"]: _call(row) for row in rows}
+
+
 async def call_for_update(tx: Tx, *, call_id: UUID) -> Call | None:
-    """A call, locked until the end of the transaction."""
+    """A call, locked until the end of the transaction: no application comes in, and no other allocation is made."""
     row = await tx.fetchrow(
         "select call_id, state, version, rules from aid_calls.calls where call_id = $1 for update", call_id
     )
@@ -68,7 +94,7 @@ async def open_due_calls(tx: Tx, *, now: datetime) -> list[Call]:
             select call_id from aid_calls.calls
              where state = 'draft' and opens_at <= $1
              order by call_id
-               for update skip locked
+               for no key update skip locked
         )
         update aid_calls.calls c set state = 'open', version = c.version + 1
           from due where c.call_id = due.call_id
@@ -87,7 +113,7 @@ async def close_due_calls(tx: Tx, *, now: datetime) -> list[Call]:
             select call_id from aid_calls.calls
              where state = 'open' and closes_at < $1
              order by call_id
-               for update skip locked
+               for no key update skip locked
         )
         update aid_calls.calls c set state = 'closed', version = c.version + 1
           from due where c.call_id = due.call_id
@@ -98,8 +124,13 @@ async def close_due_calls(tx: Tx, *, now: datetime) -> list[Call]:
     return [_call(row) for row in rows]
 
 
-async def insert_applications(tx: Tx, *, applications: Sequence[tuple[Application, SubmitApplication]]) -> list[UUID]:
-    """Enter applications in order; the ids of those whose person had none for that call."""
+async def insert_applications(
+    tx: Tx, *, applications: Sequence[tuple[Application, SubmitApplication]]
+) -> list[tuple[UUID, UUID, UUID]]:
+    """Enter applications, the earliest of each person; the keys of those whose person had none for that call.
+
+    One person after the other, so that replicas which enter the same people never wait for each other.
+    """
     if not applications:
         return []
     rows = await tx.fetch(
@@ -114,9 +145,9 @@ async def insert_applications(tx: Tx, *, applications: Sequence[tuple[Applicatio
                with ordinality as new
                (application_id, call_id, person_id, country, region, birth, sector, requested, aid,
                 project, motivation, documents, accepted_at, place)
-         order by place
+         order by person_id, call_id, accepted_at, place
         on conflict do nothing
-        returning application_id
+        returning application_id, call_id, person_id
         """,
         [one.application_id for one, _ in applications],
         [one.call_id for one, _ in applications],
@@ -132,7 +163,22 @@ async def insert_applications(tx: Tx, *, applications: Sequence[tuple[Applicatio
         [json.dumps([document.model_dump() for document in command.documents]) for _, command in applications],
         [one.accepted_at for one, _ in applications],
     )
-    return [row["application_id"] for row in rows]
+    return [(row["application_id"], row["call_id"], row["person_id"]) for row in rows]
+
+
+async def applicants(tx: Tx, *, pairs: Collection[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
+    """Which of these (call, person) have an application that is not withdrawn."""
+    rows = await tx.fetch(
+        """
+        select call_id, person_id
+          from unnest($1::uuid[], $2::uuid[]) as asked (call_id, person_id)
+          join aid_calls.applications using (call_id, person_id)
+         where state <> 'withdrawn'
+        """,
+        [call_id for call_id, _ in pairs],
+        [person_id for _, person_id in pairs],
+    )
+    return {(row["call_id"], row["person_id"]) for row in rows}
 
 
 async def application_for_update(tx: Tx, *, application_id: UUID) -> Application | None:
@@ -163,6 +209,18 @@ async def undecided_applications(tx: Tx, *, limit: int) -> list[Application]:
            for update of a skip locked
         """,
         limit,
+    )
+    return [_application(row) for row in rows]
+
+
+async def undecided_applications_of(tx: Tx, *, call_id: UUID) -> list[Application]:
+    """Applications to one call that nobody has ruled on, locked; waits for those being ruled on."""
+    rows = await tx.fetch(
+        """
+        select * from aid_calls.applications
+         where call_id = $1 and state = 'submitted' order by application_id for update
+        """,
+        call_id,
     )
     return [_application(row) for row in rows]
 

@@ -306,7 +306,8 @@ class Award(BaseModel):
 class CallResultsAnswer(Answer):
     """Everything decided so far about a call's applications: `ineligible` maps application ids to reasons.
 
-    `awarded` and `not_selected` are in order of merit, `reserve` in its own order.
+    `awarded` and `not_selected` are in order of merit, `reserve` in its own order. `unranked` are eligible, but were
+    ruled on after the order of merit was made: the team has to look at them.
     """
 
     state: Literal["draft", "open", "closed", "results-published"]
@@ -318,6 +319,7 @@ class CallResultsAnswer(Answer):
     awarded: tuple[Award, ...]
     reserve: tuple[UUID, ...]
     not_selected: tuple[UUID, ...]
+    unranked: tuple[UUID, ...] = ()
     total_awarded: Money
     left: Money
 
