@@ -15,6 +15,7 @@ from clients.cli.app import imports, receipt
 from deploy import run as one_service
 from deploy.documents import docs
 from deploy.operate.command import lag
+from deploy.operate.parked_command import parked_app
 from deploy.provision.command import provision_app
 from deploy.story import story
 from deploy.up import up
@@ -29,6 +30,7 @@ app.command(imports)
 app.command(provision_app)
 app.command(docs)
 app.command(lag)
+app.command(parked_app)
 
 err = Console(stderr=True)
 

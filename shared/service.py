@@ -26,7 +26,7 @@ from prometheus_client import make_asgi_app
 
 from shared.contracts import Fact, Question
 from shared.contracts.status import CommandOutcomeAnswer, ConsumerStatus, ServiceStatusAnswer
-from shared.contracts.wire import STREAM_COMMANDS, STREAM_EVENTS, STREAM_PARKED, STREAM_PEOPLE
+from shared.contracts.wire import STREAM_COMMANDS, STREAM_EVENTS, STREAM_PARKED, STREAM_PEOPLE, STREAM_RESOLVED
 from shared.db import Database, Tx, is_outage
 from shared.identity import Actor, Verifier
 from shared.journal import Entry, Journal
@@ -35,9 +35,10 @@ from shared.messaging import metrics, questions
 from shared.messaging.bookkeeping import Bookkeeping
 from shared.messaging.bus import Publisher, connect_options
 from shared.messaging.commands import CommandWork
-from shared.messaging.consumer import Consumer, described
+from shared.messaging.consumer import Consumer, Work, described
 from shared.messaging.decisions import CommandTable, FactTable, QuestionTable
 from shared.messaging.facts import FactWork
+from shared.messaging.resolved import ResolvedWork
 from shared.relay import CurrentRecords, Relay
 from shared.settings import ServiceSettings
 
@@ -174,33 +175,30 @@ class _Running:
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
         log.info("started", instance=self._settings.instance)
 
-    def _works(self) -> list[tuple[str, CommandWork | FactWork]]:
+    def _works(self) -> list[tuple[str, Work]]:
         service, journal, bookkeeping = self._service, self._journal, self._bookkeeping
-        works: list[tuple[str, CommandWork | FactWork]] = [
-            (
-                STREAM_COMMANDS,
-                CommandWork(
-                    service=service.name,
-                    table=service.commands,
-                    verifier=self._verifier,
-                    journal=journal,
-                    bookkeeping=bookkeeping,
-                ),
-            )
-        ]
+        commands = CommandWork(
+            service=service.name,
+            table=service.commands,
+            verifier=self._verifier,
+            journal=journal,
+            bookkeeping=bookkeeping,
+        )
+        works: list[tuple[str, Work]] = [(STREAM_COMMANDS, commands)]
         for stream, table in ((STREAM_EVENTS, service.facts), (STREAM_PEOPLE, service.records)):
             if table:
                 work = FactWork(
                     service=service.name, stream=stream, table=table, journal=journal, bookkeeping=bookkeeping
                 )
                 works.append((stream, work))
-        return works
+        return [*works, (STREAM_RESOLVED, ResolvedWork(works=dict(works), commands=commands))]
 
-    def _consumer(self, stream: str, work: CommandWork | FactWork, publisher: Publisher) -> Consumer:
+    def _consumer(self, stream: str, work: Work, publisher: Publisher) -> Consumer:
         return Consumer(
             service=self._service.name,
             stream=stream,
-            batch=self._settings.batch,
+            # What operators put back comes seldom and alone, so that one failure touches no other.
+            batch=1 if stream == STREAM_RESOLVED else self._settings.batch,
             client=self._client,
             publisher=publisher,
             database=self._database,

@@ -19,6 +19,7 @@ from shared.messaging.bus import Publisher, connect_options
 from shared.settings import BusSettings, OperatorSettings
 
 _GONE = {10037, 10059, 10014}  # no such message, stream, consumer
+_NOT_FOUND = "no message found"  # what a deletion says, under a code that stands for any failure
 
 
 class BusAway(Exception):  # noqa: N818 — a state
@@ -58,7 +59,7 @@ class OperatorBus:
         refusal = answer.get("error")
         if refusal is None:
             return answer
-        if refusal.get("err_code") in _GONE:
+        if refusal.get("err_code") in _GONE or refusal.get("description") == _NOT_FOUND:
             raise Missing(subject)
         raise BusAway(f"{subject}: {refusal.get('description')}")
 

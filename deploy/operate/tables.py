@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
 from deploy.operate.lag import Lag
+from deploy.operate.parked import Parked
+
+_WORDS = {"servicio", "era", "motivo"}
 
 
 def lag_tables(lag: Lag) -> Iterator[Table]:
@@ -47,7 +50,7 @@ def _table(title: str, first: str, *numbers: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column(first)
     for name in numbers:
-        table.add_column(name, justify="left" if name == "servicio" else "right")
+        table.add_column(name, justify="left" if name in _WORDS else "right")
     return table
 
 
@@ -58,3 +61,14 @@ def _size(number: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} GiB"
+
+
+def parked_table(found: Sequence[Parked]) -> Table:
+    """What is parked, one a line; no headers, no payload."""
+    table = _table("Mensajes apartados", "número", "servicio", "era", "del", "apartado", "intentos", "motivo")
+    for one in found:
+        stored = one.stored_at.astimezone().strftime("%d/%m %H:%M:%S") if one.stored_at else "–"
+        parked_at = one.parked_at.astimezone().strftime("%d/%m %H:%M:%S")
+        attempts = "–" if one.attempts is None else f"{one.attempts}"
+        table.add_row(f"{one.sequence}", one.consumer, one.subject, stored, parked_at, attempts, one.reason)
+    return table

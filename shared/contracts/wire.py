@@ -20,6 +20,27 @@ HEADER_CLIENT = "Conecta-Client"
 HEADER_INSTANCE = "Conecta-Instance"
 HEADER_ERROR = "Conecta-Error"
 HEADER_REASON = "Conecta-Parked-Reason"
+# Where a parked message came from, with what id and when the bus first stored it (ISO 8601), and after how many tries.
+HEADER_PARKED_ID = "Conecta-Parked-Id"
+HEADER_PARKED_STREAM = "Conecta-Parked-Stream"
+HEADER_PARKED_SEQUENCE = "Conecta-Parked-Sequence"
+HEADER_PARKED_SUBJECT = "Conecta-Parked-Subject"
+HEADER_PARKED_AT = "Conecta-Parked-Stored-At"
+HEADER_PARKED_ATTEMPTS = "Conecta-Parked-Attempts"
+# Why an operator discarded it: a JSON string, since headers are ASCII.
+HEADER_WHY = "Conecta-Discarded-Why"
+PARKED_HEADERS = frozenset(
+    {
+        HEADER_REASON,
+        HEADER_PARKED_ID,
+        HEADER_PARKED_STREAM,
+        HEADER_PARKED_SEQUENCE,
+        HEADER_PARKED_SUBJECT,
+        HEADER_PARKED_AT,
+        HEADER_PARKED_ATTEMPTS,
+        HEADER_WHY,
+    }
+)
 CE_ID, CE_TYPE, CE_SOURCE, CE_TIME, CE_SUBJECT, CE_SPEC = (
     "ce-id",
     "ce-type",

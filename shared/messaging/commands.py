@@ -95,6 +95,14 @@ class CommandWork:
             for one in received
         ]
 
+    async def discard(self, tx: Tx, message: Message, *, why: str) -> Verdict:
+        """An operator has decided that it will not be carried out: its sender learns that, unless it was decided."""
+        one = self._read(message)
+        known = await self._bookkeeping.decided(tx, [one.command_id])
+        fresh = {} if known else {one.command_id: one}
+        decision = rejected(Problem(code="discarded", detail={"why": why}))
+        return _told(one, await self._note(tx, fresh, dict.fromkeys(fresh, decision)) | known)
+
     async def _note(
         self, tx: Tx, fresh: dict[UUID, Received], decisions: dict[UUID, Decision | Failed]
     ) -> dict[UUID, Outcome]:

@@ -27,7 +27,18 @@ from typing import Protocol
 import nats.errors
 from nats.aio.client import Client
 
-from shared.contracts.wire import HEADER_ID, HEADER_REASON, STREAM_PARKED
+from shared.contracts.wire import (
+    HEADER_ID,
+    HEADER_PARKED_AT,
+    HEADER_PARKED_ATTEMPTS,
+    HEADER_PARKED_ID,
+    HEADER_PARKED_SEQUENCE,
+    HEADER_PARKED_STREAM,
+    HEADER_PARKED_SUBJECT,
+    HEADER_REASON,
+    STREAM_PARKED,
+    STREAM_RESOLVED,
+)
 from shared.db import Database, Tx, is_outage
 from shared.log import logger
 from shared.messaging import metrics
@@ -232,10 +243,8 @@ class Consumer:
         written = {name: value for name, value in message.headers.items() if not name.lower().startswith("nats-")}
         headers = {
             **written,
-            "Conecta-Parked-Id": message.headers.get(HEADER_ID, ""),
-            "Conecta-Parked-Stream": self.stream,
-            "Conecta-Parked-Sequence": str(message.sequence),
-            "Conecta-Parked-Subject": message.subject,
+            **self._origin(message),
+            HEADER_PARKED_ATTEMPTS: str(verdict.attempts),
             HEADER_REASON: verdict.error[:500].replace("\n", " "),
             HEADER_ID: f"{self._service}-{self.stream}-{message.sequence}",
             "Nats-Expected-Stream": STREAM_PARKED,
@@ -248,6 +257,18 @@ class Consumer:
         metrics.PARKED.labels(self._service, self.stream).inc()
         log.error("parked", stream=self.stream, sequence=message.sequence, error=verdict.error)
         return True
+
+    def _origin(self, message: Message) -> dict[str, str]:
+        """Where it first stood; of one that an operator had put back, its headers say that already."""
+        if self.stream == STREAM_RESOLVED:
+            return {}
+        return {
+            HEADER_PARKED_ID: message.headers.get(HEADER_ID, ""),
+            HEADER_PARKED_STREAM: self.stream,
+            HEADER_PARKED_SEQUENCE: str(message.sequence),
+            HEADER_PARKED_SUBJECT: message.subject,
+            HEADER_PARKED_AT: message.stored_at.isoformat(),
+        }
 
     async def _keep_in_hand(self) -> None:
         """Tell the server that what we hold is being worked on, so that it is not delivered to anybody else."""
