@@ -12,6 +12,7 @@ from rich.console import Console
 from uuid_utils.compat import uuid7
 
 from clients.cli.app import imports, receipt
+from clients.cli.events import events
 from deploy import run as one_service
 from deploy.documents import docs
 from deploy.operate.command import lag
@@ -27,6 +28,7 @@ app.command(up)
 app.command(story)
 app.command(receipt)
 app.command(imports)
+app.command(events)
 app.command(provision_app)
 app.command(docs)
 app.command(lag)

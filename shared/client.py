@@ -43,7 +43,8 @@ from shared.contracts.wire import (
     Receipt,
 )
 from shared.messaging.bus import Ack, Publisher, PublishRefused, PublishUnknown, acknowledged, connect_options
-from shared.messaging.following import Followed, Follower
+from shared.messaging.following import Followed as Followed  # noqa: PLC0414 — for clients, too
+from shared.messaging.following import Follower
 from shared.receipts import Signer, digest
 from shared.settings import ClientSettings
 
@@ -248,6 +249,13 @@ class Client:
     async def last_sequence(self, *, subject: str = "conecta.evt.>") -> int:
         """The sequence of the newest fact on a subject; 0 when there is none."""
         return await Follower(self._bus, subject=subject).last_sequence()
+
+    async def last_before(self, moment: datetime, *, subject: str = "conecta.evt.>") -> int:
+        """The sequence after which facts that the bus stored at or after a moment follow; raises BusUnreachable."""
+        try:
+            return await Follower(self._bus, subject=subject).last_before(moment)
+        except (nats.errors.Error, OSError) as error:
+            raise BusUnreachable from error
 
     def headers(self, command: Command, command_id: UUID) -> dict[str, str]:
         """What a command travels with."""

@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import nats.errors
@@ -67,6 +67,13 @@ class Follower:
         reply = await self._client.request(_GET, json.dumps({"last_by_subj": self._subject}).encode(), timeout=5)
         headers = reply.headers or {}
         return 0 if "Status" in headers else int(headers["Nats-Sequence"])
+
+    async def last_before(self, moment: datetime) -> int:
+        """The sequence after which facts stored at or after a moment follow."""
+        request = {"start_time": moment.astimezone(UTC).isoformat(), "next_by_subj": self._subject}
+        reply = await self._client.request(_GET, json.dumps(request).encode(), timeout=5)
+        headers = reply.headers or {}
+        return await self.last_sequence() if "Status" in headers else int(headers["Nats-Sequence"]) - 1
 
     async def _batch(self, after: int) -> tuple[list[Followed], bool]:
         """Up to a batch of facts after a sequence, and whether there are more; what got lost is asked for again."""
