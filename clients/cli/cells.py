@@ -130,14 +130,15 @@ def region(cell: Cell) -> str:
     typed = words(re.sub(r"\.0$", "", text(cell)))
     numbers, names = re.findall(r"\d+", typed), re.findall(r"[a-z]+", typed)
     named = _AROUND_A_REGION.sub("", " ".join(names))
-    found = {REGIONS[code.zfill(2)].ubigeo if code.zfill(2) in REGIONS else None for code in numbers}
+    found = [REGIONS[code.zfill(2)].ubigeo if code.zfill(2) in REGIONS else None for code in numbers]
     if named or not numbers:
-        found.add(_REGIONS.get(named) or region_named(named))
-    match [*found]:
+        found.append(_REGIONS.get(named) or region_named(named))
+    match found:
         case [str(code)]:
             return code
-        case _:
-            raise ValueError("no region, or two")
+        case [str(code), str(same)] if named and code == same:
+            return code
+    raise ValueError("no region, or two")
 
 
 def sector(cell: Cell) -> Sector:

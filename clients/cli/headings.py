@@ -71,6 +71,6 @@ def unknown(row: Row) -> list[str]:
 
 
 def _key(cell: Cell) -> str:
-    without_brackets = re.sub(r"\([^)]*\)|\[[^]]*\]", " ", str(cell if cell is not None else ""))
-    words = re.findall(r"[a-z0-9]+", folded(without_brackets))
+    bare = re.sub(r"^\s*\d+\s*[.):-]|\([^)]*\)|\[[^]]*\]", " ", str(cell if cell is not None else ""))
+    words = re.findall(r"[a-z0-9]+", folded(bare))
     return " ".join("n" if word in _NUMBERS else word for word in words if word not in _FILLERS)

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from clients.cli import cells, headings
 from clients.cli.spreadsheet import HEAD, UNDECODABLE, Cell, Row, UnreadableFile, rows
-from shared.contracts.people import PersonDetails
+from shared.contracts.people import DocumentType, PersonDetails
 from shared.contracts.problems import text
 from shared.contracts.wire import Problem, problems_of
 
@@ -192,9 +192,11 @@ def _family_names(row: Mapping[str, Cell]) -> str:
 
 
 def _take_document(answers: _Answers) -> None:
-    answers.take("document", cells.document_number, "invalid-dni", required=True)
     answers.take("document.type", cells.document_type, "unknown-document-type")
-    number, kind = (answers.values.pop(key, None) for key in ("document", "document.type"))
+    kind = answers.values.pop("document.type", None)
+    code = "invalid-dni" if kind in (None, DocumentType.DNI) else "invalid-document"
+    answers.take("document", cells.document_number, code, required=True)
+    number = answers.values.pop("document", None)
     if number and (kind or not cells.answered(answers.row.get("document.type"))):
         answers.values["document"] = {"number": number, **({"type": kind} if kind else {})}
 
