@@ -15,7 +15,7 @@ from clients.cli.app import imports, receipt
 from clients.cli.events import events
 from deploy import run as one_service
 from deploy.documents import docs
-from deploy.operate.command import lag
+from deploy.operate.command import lag, replay
 from deploy.operate.parked_command import parked_app
 from deploy.provision.command import provision_app
 from deploy.story import story
@@ -32,6 +32,7 @@ app.command(events)
 app.command(provision_app)
 app.command(docs)
 app.command(lag)
+app.command(replay)
 app.command(parked_app)
 
 err = Console(stderr=True)

@@ -103,7 +103,7 @@ class Relay:
         trouble: PublishRefused | PublishUnknown | None = None
         try:
             for row, body in zip(rows, bodies, strict=True):
-                flying.append(await self._publisher.send(row["subject"], body, self._headers(row)))
+                flying.append(await self._publisher.send(row["subject"], body, headers_of(self._schema, row)))
         except (PublishRefused, PublishUnknown) as error:
             trouble = error
         acks = await all_acknowledged(flying, seconds=_PATIENCE)
@@ -126,26 +126,28 @@ class Relay:
             for row in rows
         ]
 
-    def _headers(self, row: asyncpg.Record) -> dict[str, str]:
-        headers = {
-            HEADER_ID: str(row["fact_id"]),
-            CE_SPEC: "1.0",
-            CE_ID: str(row["fact_id"]),
-            CE_TYPE: row["type"],
-            CE_SOURCE: f"/conecta/{self._schema}",
-            CE_TIME: row["recorded_at"].astimezone(UTC).isoformat(),
-            CE_SUBJECT: row["thing"],
-            "content-type": "application/json",
-        }
-        if row["traceparent"]:
-            headers["traceparent"] = row["traceparent"]
-        return headers
-
     async def _pause(self, seconds: float) -> None:
         try:
             await asyncio.wait_for(self._wake.wait(), seconds)
         except TimeoutError:
             return
+
+
+def headers_of(schema: str, row: asyncpg.Record) -> dict[str, str]:
+    """What a row of a journal travels with; its id is the message's, so that it is stored once."""
+    headers = {
+        HEADER_ID: str(row["fact_id"]),
+        CE_SPEC: "1.0",
+        CE_ID: str(row["fact_id"]),
+        CE_TYPE: row["type"],
+        CE_SOURCE: f"/conecta/{schema}",
+        CE_TIME: row["recorded_at"].astimezone(UTC).isoformat(),
+        CE_SUBJECT: row["thing"],
+        "content-type": "application/json",
+    }
+    if row["traceparent"]:
+        headers["traceparent"] = row["traceparent"]
+    return headers
 
 
 async def _close(connection: asyncpg.Connection) -> None:

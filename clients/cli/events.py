@@ -1,4 +1,4 @@
-"""`conecta events follow`: facts as lines, from a sequence or a time on, for ever; each line says where to go on from."""
+"""`conecta events follow`: facts as lines, from a sequence or a time on, for ever; the end says where to go on from."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ err = Console(stderr=True)
 _WIRE = re.compile(r"pe\.conecta\.([a-z_]+)\.([a-z-]+)\.v\d+")
 
 
-class UnreadablePosition(ValueError):
+class UnreadablePosition(ValueError):  # noqa: N818 — the user's word
     """Neither a sequence nor a time."""
 
 

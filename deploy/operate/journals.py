@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -66,6 +67,40 @@ async def version(connection: Connection) -> str:
     return str(await connection.fetchval("select current_setting('server_version')"))
 
 
+async def lead(settings: OperatorSettings, connection: Connection, service: str) -> None:
+    """Take the relay's place, as long as this connection lives: ends its session, and is first in the queue.
+
+    The relay takes that for an outage and waits for its turn; the facts of meanwhile wait in the journal.
+    """
+    # A lock that nobody gives up within this time is held by something else than a relay.
+    await connection.execute("set lock_timeout = '20s'; set statement_timeout = '30s'")
+    mine = asyncio.create_task(connection.execute(_LEAD, f"conecta-relay-{service}"))
+    try:
+        async with as_service(settings, service) as other:
+            while not mine.done():
+                await other.execute(_END_LEADER, f"conecta-relay-{service}")
+                await asyncio.wait([mine], timeout=0.2)
+        await mine
+    finally:
+        mine.cancel()
+
+
+async def first_position(connection: Connection, service: str, moment: datetime) -> int:
+    """The first position that was noted at or after a moment; past the end if there is none."""
+    return int(await connection.fetchval(_SINCE.format(schema=service), moment))
+
+
+async def published(connection: Connection, service: str, *, after: int, limit: int) -> list[asyncpg.Record]:
+    """Rows of the journal after a position, in order, without those that the relay still has to publish."""
+    rows: list[asyncpg.Record] = await connection.fetch(_PUBLISHED.format(schema=service), after, limit)
+    return rows
+
+
+async def count(connection: Connection, service: str, *, after: int) -> int:
+    """How many rows there are after a position."""
+    return int(await connection.fetchval(_COUNT.format(schema=service), after))
+
+
 def _waiting(row: asyncpg.Record | None) -> Waiting:
     return Waiting(row[0], row[1]) if row else Waiting(0, None)
 
@@ -77,3 +112,28 @@ _MAILS = """
     select count(*), min(due_at) from notifications.deliveries
      where (due_at is not null and due_at <= now()) or state = 'sending'
     """
+# The relay's own lock (`shared.relay`): held as long as the session lives.
+_LEAD = "select pg_advisory_lock(hashtext($1))"
+# End the session that holds it; a role may end its own.
+_END_LEADER = """
+    select pg_terminate_backend(pid) from pg_locks
+     where locktype = 'advisory' and granted and objsubid = 1 and pid <> pg_backend_pid()
+       and database = (select oid from pg_database where datname = current_database())
+       and ((classid::bigint << 32) | objid::bigint) = hashtext($1)::bigint
+       and pid in (select pid from pg_stat_activity where application_name not like 'conecta-operator-%')
+    """
+# The first position that was noted since a moment, or one past the last.
+_SINCE = """
+    select coalesce(
+        (select min(position) from {schema}.journal where recorded_at >= $1),
+        (select coalesce(max(position), 0) + 1 from {schema}.journal))
+    """
+# What has been published once, after a position.
+_PUBLISHED = """
+    select position, fact_id, type, subject, thing, version, body, traceparent, recorded_at
+      from {schema}.journal j
+     where position > $1 and not exists (select from {schema}.unpublished u where u.position = j.position)
+     order by position limit $2
+    """
+# How many there are after a position.
+_COUNT = "select count(*) from {schema}.journal where position > $1"
