@@ -80,6 +80,7 @@ def _info(definitions: Definitions) -> Schema:
         "tags": [
             *({"name": service, "description": "a service"} for service in definitions.services),
             {"name": "bus", "description": "NATS itself"},
+            {"name": "operator", "description": "whoever runs the system"},
         ],
     }
 

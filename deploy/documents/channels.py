@@ -8,11 +8,20 @@ from deploy.documents.components import summary
 from deploy.documents.definitions import Definitions
 from deploy.documents.released import address
 from shared.contracts import Command, Fact, Question, Record
-from shared.contracts.wire import CLIENTS, STREAM_COMMANDS, STREAM_EVENTS, STREAM_PARKED, STREAM_PEOPLE
+from shared.contracts.wire import (
+    CLIENTS,
+    STREAM_COMMANDS,
+    STREAM_EVENTS,
+    STREAM_PARKED,
+    STREAM_PEOPLE,
+    STREAM_RESOLVED,
+)
+from shared.messaging.resolved import DISCARDED, REQUEUED
 
 Schema = dict[str, Any]
 
-_ACCEPTED, _OUTCOME, _PARKED, _REPLY, _ACKNOWLEDGED = "accepted", "outcome", "parked", "reply", "acknowledged"
+_ACCEPTED, _OUTCOME, _REPLY, _ACKNOWLEDGED = "accepted", "outcome", "reply", "acknowledged"
+_PARKED, _RESOLVED = "parked", "resolved"
 
 
 def channels(definitions: Definitions) -> Schema:
@@ -43,6 +52,9 @@ def operations(definitions: Definitions) -> Schema:
         found |= _of_every_service(service)
     found["bus.announce-accepted"] = _on("send", _ACCEPTED, "accepted", "bus") | {
         "summary": "The stream COMMANDS tells every client which commands it has stored."
+    }
+    found["operator.resolve"] = _on("send", _RESOLVED, "resolved", "operator") | {
+        "summary": "An operator puts a parked message back, or discards it (`conecta parked`)."
     }
     return found
 
@@ -105,6 +117,15 @@ def _beside(definitions: Definitions) -> Schema:
             "parameters": {"service": {"enum": list(definitions.services), "description": "who could not handle it"}},
             "messages": _messages("parked"),
         },
+        _RESOLVED: {
+            "address": "conecta.resolved.{service}.{decision}",
+            "description": f"Kept in stream {STREAM_RESOLVED} for 90 days. Only operators may publish here.",
+            "parameters": {
+                "service": {"enum": list(definitions.services), "description": "who parked it"},
+                "decision": {"enum": [REQUEUED, DISCARDED], "description": "what the operator decided"},
+            },
+            "messages": _messages("resolved"),
+        },
         _REPLY: {
             "address": None,
             "description": "The subject that a request names for its reply, in the asker's own inbox.",
@@ -160,6 +181,8 @@ def _of_every_service(service: str) -> Schema:
         | {"summary": f"What became of a command, as {service} decided it."},
         f"{service}.park": _on("send", _PARKED, "parked", service)
         | {"summary": f"What {service} could not handle, for operators."},
+        f"{service}.take-back": _on("receive", _RESOLVED, "resolved", service)
+        | {"summary": f"What operators decided about what {service} had parked."},
     }
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from deploy.documents import headers
 from deploy.documents.definitions import Definitions
-from deploy.documents.rejections import BEFORE_THE_HANDLER, rejections
+from deploy.documents.rejections import OF_ANY_COMMAND, rejections
 from deploy.documents.released import messages as promised
 from deploy.documents.samples import sample
 from deploy.documents.schemas import Schema, schema_of
@@ -59,7 +59,7 @@ def _message(name: str, model: type[BaseModel], *, kind: str, **more: Any) -> Sc
 
 def _command(kind: type[Command], definitions: Definitions, folder: Path) -> Schema:
     schema = headers.command_headers(kind)
-    codes = {*BEFORE_THE_HANDLER, *rejections(definitions.handler(kind))}
+    codes = {*OF_ANY_COMMAND, *rejections(definitions.handler(kind))}
     return _message(
         kind.type,
         kind,
@@ -169,6 +169,13 @@ def _beside(folder: Path) -> Schema:
             "summary": "A message whose handling failed for good, as it came; operators put it back, or discard it.",
             "tags": [{"name": "operations"}],
             "headers": headers.parked_headers(),
+        },
+        "resolved": {
+            "name": "resolved",
+            "title": "Resolved",
+            "summary": "A parked message that an operator puts back, or discards, with why.",
+            "tags": [{"name": "operations"}],
+            "headers": headers.resolved_headers(),
         },
     }
 

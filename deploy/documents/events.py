@@ -10,7 +10,7 @@ from deploy.documents.components import allowed
 from deploy.documents.definitions import Definitions
 from deploy.documents.fields import code_lists, table
 from deploy.documents.headers import example_headers, fact_headers
-from deploy.documents.rejections import BEFORE_THE_HANDLER, rejections
+from deploy.documents.rejections import OF_ANY_COMMAND, rejections
 from deploy.documents.released import address, messages
 from deploy.documents.samples import sample
 from shared.contracts import Command, Fact, Question, Record
@@ -31,7 +31,7 @@ def page(definitions: Definitions, *, samples: Path) -> str:
         *_by_service(definitions, definitions.records.values()),
         "## Commands",
         _ABOUT_COMMANDS.format(
-            before=_codes(sorted(BEFORE_THE_HANDLER - SHAPE_CODES)),
+            any=_codes(sorted(OF_ANY_COMMAND - SHAPE_CODES)),
             shape=_codes(sorted(SHAPE_CODES)),
             most=MOST_PROBLEMS,
         ),
@@ -50,8 +50,8 @@ A command travels as `{{"data": …, "actor": …}}`: its fields, and the token 
 when JetStream acknowledges it; what became of it is told on `conecta.outcome.<client>.<instance>.<command-id>`, and by
 the question `command-outcome`. Unknown fields are refused, so that a typo is not lost.
 
-Besides the codes below, any command may be rejected with {before}, and with a code of its shape: {shape}
-(`more-problems` ends a list of more than {most}).
+Besides the codes below, any command may be rejected with {any}, and with a code of its shape: {shape}
+(`more-problems` ends a list of more than {most}; `discarded` is an operator's decision about one that failed).
 """
 
 _ABOUT_QUESTIONS = """\

@@ -18,7 +18,14 @@ from shared.contracts.wire import (
     HEADER_ERROR,
     HEADER_ID,
     HEADER_INSTANCE,
+    HEADER_PARKED_AT,
+    HEADER_PARKED_ATTEMPTS,
+    HEADER_PARKED_ID,
+    HEADER_PARKED_SEQUENCE,
+    HEADER_PARKED_STREAM,
+    HEADER_PARKED_SUBJECT,
     HEADER_REASON,
+    HEADER_WHY,
     STREAM_COMMANDS,
     TRACEPARENT,
 )
@@ -91,15 +98,13 @@ def refusal_headers() -> Schema:
 
 def parked_headers() -> Schema:
     """What a parked message has besides its own headers."""
-    return _headers(
-        {
-            "Conecta-Parked-Id": {"type": "string", "description": f"its own {HEADER_ID}"},
-            "Conecta-Parked-Stream": {"type": "string"},
-            "Conecta-Parked-Sequence": _number("its place there"),
-            "Conecta-Parked-Subject": {"type": "string"},
-            HEADER_REASON: {"type": "string", "description": "the last failure: its kind and place, never a value"},
-        }
-    )
+    return _headers(_PARKED)
+
+
+def resolved_headers() -> Schema:
+    """What an operator's decision about a parked message has besides that message's headers."""
+    why = {"type": "string", "description": "why it was discarded, as a JSON string"}
+    return _headers(_PARKED, optional={HEADER_WHY: why})
 
 
 def example_headers(schema: Schema, *, subject: str = _EXAMPLE_ID) -> dict[str, str]:
@@ -142,3 +147,14 @@ def _time(description: str) -> Schema:
 
 def _number(description: str) -> Schema:
     return {"type": "string", "pattern": "^[0-9]+$", "description": description}
+
+
+_PARKED = {
+    HEADER_PARKED_ID: {"type": "string", "description": f"its own {HEADER_ID}"},
+    HEADER_PARKED_STREAM: {"type": "string", "description": "where it came from"},
+    HEADER_PARKED_SEQUENCE: _number("its place there"),
+    HEADER_PARKED_SUBJECT: {"type": "string", "description": "its own subject"},
+    HEADER_PARKED_AT: _time("when the bus first stored it, which decides what is late"),
+    HEADER_PARKED_ATTEMPTS: _number("how often it was tried"),
+    HEADER_REASON: {"type": "string", "description": "the last failure: its kind and place, never a value"},
+}

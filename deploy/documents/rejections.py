@@ -17,8 +17,8 @@ from types import ModuleType
 from typing import Any
 
 _CODE = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
-# Given to any command before its handler sees it (shared/messaging/commands.py), besides codes of its shape.
-BEFORE_THE_HANDLER = frozenset({"invalid-character", "not-allowed"})
+# What any command may be rejected with besides codes of its shape: by shared/messaging/commands.py, or an operator.
+OF_ANY_COMMAND = frozenset({"discarded", "invalid-character", "not-allowed"})
 
 _Place = tuple[str, str]  # module of the service, function or class
 

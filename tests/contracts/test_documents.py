@@ -19,7 +19,7 @@ from deploy.documents.command import RELEASED, ROOT, documents
 from deploy.documents.definitions import Definitions, read_definitions
 from deploy.documents.rejections import rejections
 from deploy.documents.released import messages
-from shared.contracts import COMMANDS, FACTS, QUESTIONS, RECORDS
+from shared.contracts import COMMANDS, FACTS, QUESTIONS, RECORDS, Command, Fact, Question, Record
 from shared.contracts.aid_calls import AidAwarded
 
 ASYNCAPI = Path("docs/asyncapi.json")
@@ -123,7 +123,8 @@ def test_asyncapi_lists_every_message_with_what_is_done_about_it(asyncapi: Any) 
 
 
 def test_asyncapi_says_who_hears_each_fact(asyncapi: Any, definitions: Definitions) -> None:
-    for fact in (*FACTS.values(), *RECORDS.values()):
+    told: list[type[Fact | Record]] = [*FACTS.values(), *RECORDS.values()]
+    for fact in told:
         heard = [
             one["x-conecta-by"]
             for one in _operations(asyncapi, "receive")
@@ -133,7 +134,8 @@ def test_asyncapi_says_who_hears_each_fact(asyncapi: Any, definitions: Definitio
 
 
 def test_asyncapi_says_who_may_send_each_command_and_question(asyncapi: Any) -> None:
-    for kind in (*COMMANDS.values(), *QUESTIONS.values()):
+    asked: list[type[Command | Question]] = [*COMMANDS.values(), *QUESTIONS.values()]
+    for kind in asked:
         may = None if kind.may is None else sorted(kind.may)
         assert asyncapi["components"]["messages"][kind.type]["x-conecta-may"] == may
 
