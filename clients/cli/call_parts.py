@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -43,8 +43,9 @@ def read_part(model: type[BaseModel], raw: Any, *, place: str) -> Part:
 def _value(one: FieldInfo, raw: dict[str, Any], name: str) -> Any:
     if name not in raw:
         return one.get_default(call_default_factory=True, validated_data={})
-    annotation: Any = Annotated[(one.annotation, *one.metadata)]
-    return TypeAdapter(annotation, config=ConfigDict(str_strip_whitespace=True)).validate_python(raw[name])
+    return TypeAdapter(one.rebuild_annotation(), config=ConfigDict(str_strip_whitespace=True)).validate_python(
+        raw[name]
+    )
 
 
 def typos(model: type[BaseModel], raw: Any, *, place: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ A code without a text here is shown as it is; `tests/contracts` sees that none i
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NamedTuple
 
 from shared.contracts.wire import Problem
@@ -157,9 +158,8 @@ def sentence(code: str, detail: dict[str, str | int] | None = None, language: Li
     if known is None:
         return code
     template: str = getattr(known, language)
-    for name, value in detail.items():
-        template = template.replace(f"{{{name}}}", str(value))
-    return template + _limits(detail, language)
+    told = re.sub(r"{(\w+)}", lambda named: str(detail.get(named[1], named[0])), template)
+    return told + _limits(detail, language)
 
 
 def _limits(detail: dict[str, str | int], language: str) -> str:

@@ -24,6 +24,16 @@ def made(path: Path) -> Iterator[str]:
             yield from (code for one in given for code in _literals(one))
         elif isinstance(node, ast.Yield) and node.value is not None and path.name == "domain.py":
             yield from _literals(node.value)
+        elif isinstance(node, ast.FunctionDef) and "problem" in node.name and path.name == "domain.py":
+            yield from (code for one in ast.walk(node) if isinstance(one, ast.Return) for code in _returned(one))
+
+
+def _returned(node: ast.Return) -> Iterator[str]:
+    match node.value:
+        case ast.Constant() as value:
+            yield from _literals(value)
+        case ast.IfExp(body=one, orelse=other):
+            yield from (*_literals(one), *_literals(other))
 
 
 def _literals(expression: ast.expr) -> Iterator[str]:
@@ -43,7 +53,13 @@ def test_every_code_of_the_shape_of_a_command_has_words() -> None:
 def test_every_code_that_services_and_clients_make_has_words() -> None:
     modules = [path for part in ("services", "clients", "shared") for path in sorted((ROOT / part).rglob("*.py"))]
     codes = {code for path in modules for code in made(path)}
-    assert {"weights-not-100", "already-applied", "unknown-sector", "under-18"} <= codes  # it does find them
+    assert {
+        "weights-not-100",
+        "already-applied",
+        "unknown-sector",
+        "under-18",
+        "enough-reviewers",
+    } <= codes  # it does find them
     assert sorted(codes - TEXTS.keys()) == []
 
 
