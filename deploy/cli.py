@@ -15,7 +15,7 @@ from clients.cli.app import imports, receipt
 from clients.cli.events import events
 from deploy import run as one_service
 from deploy.documents import docs
-from deploy.operate.command import lag, replay
+from deploy.operate.command import doctor, lag, replay
 from deploy.operate.parked_command import parked_app
 from deploy.provision.command import provision_app
 from deploy.story import story
@@ -31,6 +31,7 @@ app.command(imports)
 app.command(events)
 app.command(provision_app)
 app.command(docs)
+app.command(doctor)
 app.command(lag)
 app.command(replay)
 app.command(parked_app)

@@ -128,7 +128,9 @@ def as_line(followed: Followed, *, as_json: bool) -> str:
         }
         return json.dumps(told, ensure_ascii=False)
     name = followed.type.removeprefix("pe.conecta.")
-    body = json.dumps(said, ensure_ascii=False, separators=(", ", "=")) if said is not None else "(tipo desconocido)"
+    body = "(tipo desconocido)"
+    if said is not None:
+        body = "  ".join(f"{field}={json.dumps(value, ensure_ascii=False)}" for field, value in said.items())
     return f"{followed.sequence:>8}  {followed.at.astimezone():%d/%m %H:%M:%S}  {name}  {body}"
 
 

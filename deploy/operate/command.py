@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from clients.cli.events import UnreadablePosition, read_position
 from deploy.operate.bus import BusAway
+from deploy.operate.doctor import examine
 from deploy.operate.journals import DatabaseAway
 from deploy.operate.lag import measure
 from deploy.operate.replay import replay as replay_journal
@@ -77,3 +78,17 @@ def replay(
         sys.exit(1)
     err.print(f"Hechos publicados de nuevo: {done.facts}; ya estaban: {done.facts_there}")
     err.print(f"Personas publicadas de nuevo: {done.records}; ya estaban: {done.records_there}")
+
+
+def doctor(*, as_json: AsJson = False) -> None:
+    """What is wrong and what to do about it; exit status 1 if anything is."""
+    found = asyncio.run(examine(operator_settings()))
+    if as_json:
+        told = [{"what": one.what, "advice": one.advice} for one in found]
+        out.print_json(json.dumps({"ok": not found, "findings": told}))
+    elif not found:
+        out.print("Todo está en orden.")
+    for one in [] if as_json else found:
+        out.print(f"✗ {one.what}", style="red", markup=False)
+        out.print(f"  → {one.advice}", markup=False)
+    sys.exit(1 if found else 0)
