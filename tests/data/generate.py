@@ -132,10 +132,10 @@ def call(rules: Rules, people: Sequence[dict[str, str]], random: Random) -> File
         "applications": [_application(n, person, rules, random) for n, person in enumerate(people, start=1)],
         "reviews": [],
     }
-    filed["reviews"] = [
-        review for one in filed["applications"] for review in _reviews(filed["call"], one, rules, random)
-    ]
-    random.shuffle(filed["reviews"])
+    by_application = {one["ref"]: list(_reviews(filed["call"], one, rules, random)) for one in filed["applications"]}
+    turns = [ref for ref, reviews in by_application.items() for _ in reviews]
+    random.shuffle(turns)  # of one application the order stays: its last review may be the one that decides
+    filed["reviews"] = [by_application[ref].pop(0) for ref in turns]
     return filed
 
 

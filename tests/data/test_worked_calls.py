@@ -104,7 +104,9 @@ def played(filed: CallFile) -> dict[str, Any]:
     for review in filed.reviews:
         reviews[review.ref].append(review)
     panel = {ref: under_review(one, reviews[ref], rules) for ref, one in applications.items() if ref not in ineligible}
-    assert [ref for ref, one in panel.items() if scoring.reviews_missing(one.totals, rules=rules)] == []
+    assert {
+        ref for ref, one in panel.items() if scoring.reviews_needed(one.totals, rules=rules) != len(one.totals)
+    } == set()
     order = scoring.ranking(panel.values(), rules=rules)
     allocation = allocated(rules, order, {one.application_id: one for one in applications.values()})
     return {
