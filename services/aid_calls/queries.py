@@ -51,8 +51,11 @@ async def call_results(tx: Tx, question: CallResults, _actor: Actor | None) -> C
     rows = await tx.fetch(
         """
         select c.state as call_state, c.fund, c.total_awarded,
+               (select count(*) from aid_calls.applications w
+                 where w.call_id = c.call_id and w.state = 'withdrawn') as withdrawn,
                a.application_id, a.state, a.reasons, a.rank, a.amount, a.money
-          from aid_calls.calls c left join aid_calls.applications a using (call_id)
+          from aid_calls.calls c
+          left join aid_calls.applications a on a.call_id = c.call_id and a.state <> 'withdrawn'
          where c.call_id = $1
          order by a.rank nulls last, a.application_id
         """,
@@ -73,8 +76,8 @@ def _results(call: Any, rows: list[Any]) -> CallResultsAnswer:
 
     return CallResultsAnswer(
         state=call["call_state"],
-        applications=len(rows),
-        withdrawn=len(by_state["withdrawn"]),
+        applications=len(rows) + call["withdrawn"],
+        withdrawn=call["withdrawn"],
         undecided=len(by_state["submitted"]),
         eligible=sum(len(by_state[state]) for state in ("eligible", "awarded", "reserve", "not-selected")),
         ineligible={row["application_id"]: tuple(row["reasons"]) for row in by_state["ineligible"]},
