@@ -33,6 +33,10 @@ run: venv ## Start everything in the foreground, with demo data (ARGS="--data DI
 test: venv ## Run the tests, on real servers (ARGS="-k jury" for some)
 	$(BIN)/pytest $(ARGS)
 
+.PHONY: faults
+faults: venv ## Kill, freeze, fill and cut off everything under load (ARGS="--faults-seed 7" repeats a run)
+	$(BIN)/pytest --faults tests/faults $(ARGS)
+
 .PHONY: check
 check: lint types contracts test asyncapi other-python ## Everything that CI asks for
 

@@ -15,6 +15,20 @@ from tests.servers import Installation, installed
 Token = Callable[..., str]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `make faults` says."""
+    parser.addoption("--faults", action="store_true", help="run every fault, not only the quick ones")
+    parser.addoption("--faults-seed", help="draw the moments of faults from this number")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The whole of the faults takes long: left out unless asked for."""
+    if not config.getoption("--faults"):
+        left = [item for item in items if item.get_closest_marker("faults")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
+
+
 @pytest.fixture(scope="session")
 async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
     """Real PostgreSQL and NATS with everything provisioned, shared by all tests of a run."""
