@@ -17,7 +17,7 @@ from shared.receipts import Signer, verify
 
 MADE = [
     *(f"nats/{user}.nk" for user in ("provision", "registration", "aid_calls", "evaluation", "notifications")),
-    *(f"nats/{user}.nk" for user in ("web", "bot", "cli", "sys")),
+    *(f"nats/{user}.nk" for user in ("operator", "web", "bot", "cli", "sys")),
     *(f"postgres/{role}.password" for role in ("postgres", "registration", "aid_calls", "evaluation", "notifications")),
     *(f"receipts/{name}" for name in ("web.jwk", "bot.jwk", "cli.jwk", "public.jwks")),
     *(f"identity/{name}" for name in ("private.jwk", "public.jwks")),
