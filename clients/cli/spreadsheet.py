@@ -83,7 +83,7 @@ def _likeness(reading: Sequence[Row], likeness: Likeness) -> int:
 def _decoded(path: Path, content: bytes) -> str:
     if content.startswith(_UTF16):  # Excel's «Unicode text»
         return content.decode("utf-16", errors="replace")
-    if content.startswith(_NO_TABLES) or content.count(0) * 100 > len(content):
+    if content.startswith(_NO_TABLES) or content.count(0) * 10 > len(content):
         raise UnreadableFile(f"{path.name} no es un CSV ni una hoja de cálculo")
     text = content.decode("utf-8-sig", errors="replace")
     damaged = text.count(UNDECODABLE)

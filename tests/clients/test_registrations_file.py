@@ -130,9 +130,9 @@ def test_a_short_row_lacks_what_it_lacks(file: Path) -> None:
 
 def test_a_name_too_long_or_unstorable_is_a_problem_and_no_accident(file: Path) -> None:
     long = ROSA.replace("Rosa;", f"{'R' * 121};") + ROSA.replace("Ñahui", "Ña\0hui")
-    assert rejected(read(file, FULL + ROSA * 20 + long)) == {
-        22: [("given", "too-long")],
-        23: [("family", "invalid-character")],
+    assert rejected(read(file, FULL + ROSA + long)) == {
+        3: [("given", "too-long")],
+        4: [("family", "invalid-character")],
     }
 
 
@@ -252,7 +252,7 @@ def test_the_report_of_rejected_rows_says_every_reason_and_holds_no_formula(file
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(cells=st.lists(st.text(st.characters(blacklist_characters='"', codec="utf-8"), max_size=30), max_size=11))
+@given(cells=st.lists(st.text(st.characters(blacklist_characters='"\0', codec="utf-8"), max_size=30), max_size=11))
 def test_no_cells_end_in_anything_but_a_person_or_reasons_in_words(file: Path, cells: list[str]) -> None:
     line = ";".join(f'"{cell}"' for cell in cells)
     one = read(file, FULL + ROSA + line + "\n")
