@@ -75,14 +75,26 @@ class Ground:
             raise RuntimeError(f"{call}: {answer['error']}")
         return answer
 
-    async def hold(self, stream: str, consumer: str) -> None:
-        """Let the bus hand over nothing, so that a backlog can be laid up while the services stay warm."""
-        until = (datetime.now(UTC) + timedelta(minutes=30)).isoformat()
-        await self.api(f"CONSUMER.PAUSE.{stream}.{consumer}", {"pause_until": until})
+    @asynccontextmanager
+    async def held(self, table: str) -> AsyncIterator[None]:
+        """Let nobody write to a table: whoever consumes stands still with the first batch in hand, but warm.
 
-    async def release(self, stream: str, consumer: str) -> None:
-        """Hand over again."""
-        await self.api(f"CONSUMER.PAUSE.{stream}.{consumer}", {})
+        (nats-server 2.15.1 can pause a consumer, but one that is resumed hands nothing over until the requests that
+        wait have expired, 20 s later.) When the block ends, the consumer is waiting for the table, not for a retry.
+        """
+        connection = await asyncpg.connect(self.dsn())
+        try:
+            await connection.execute("set idle_in_transaction_session_timeout = 0")
+            async with connection.transaction():
+                await connection.execute(f"lock table {table} in access exclusive mode")
+                yield
+                await until(lambda: self._waited_for(table), seconds=30, what=f"somebody waiting for {table}")
+        finally:
+            await connection.close()
+
+    async def _waited_for(self, table: str) -> bool:
+        query = "select exists (select from pg_locks where relation = $1::regclass and not granted)"
+        return bool(await self.superuser.fetchval(query, table))
 
     async def last_sequence(self, stream: str) -> int:
         """Where a stream stands."""

@@ -24,10 +24,11 @@ _SERVERS = ("postgres", "nats")
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """Where commands go in, which stream the facts come to, who has to have heard them; what is counted as its CPU."""
+    """Where commands go in, what is locked to hold them, which stream the facts come to, who has to have heard them; what is counted as its CPU."""
 
     ground: Ground
     commands: tuple[str, str]
+    table: str
     events: str
     hearers: tuple[str, ...]
     processes: tuple[int, ...]
@@ -61,11 +62,11 @@ class Rush:
 async def rush(pipeline: Pipeline, number: int) -> Rush:
     """Lay up a backlog, let it go, and measure until the last projection has it."""
     ground = pipeline.ground
-    await ground.hold(*pipeline.commands)
     facts = await ground.last_sequence(pipeline.events) + number
-    await publish(ground, pipeline.messages(number))
+    messages = pipeline.messages(number)
+    async with ground.held(pipeline.table):
+        await publish(ground, messages)
     cpu, began = pipeline.cpu(), monotonic()
-    await ground.release(*pipeline.commands)
     await until(lambda: pipeline.drained(facts=facts), seconds=number / 50 + 60, what="the backlog worked off")
     seconds = monotonic() - began
     return Rush(rate=number / seconds, cpu=(pipeline.cpu() - cpu) / number)
@@ -89,6 +90,7 @@ async def conecta(ground: Ground) -> Pipeline:
     return Pipeline(
         ground=ground,
         commands=(STREAM_COMMANDS, "aid_calls"),
+        table="aid_calls.commands",
         events=STREAM_EVENTS,
         hearers=("evaluation", "notifications"),
         processes=tuple(ground.pids(*SERVICES)),
@@ -105,6 +107,7 @@ async def bare_pipeline(ground: Ground, form: str) -> AsyncIterator[Pipeline]:
         yield Pipeline(
             ground=ground,
             commands=(bare.COMMANDS, bare.SERVICE),
+            table="bench.applications",
             events=bare.EVENTS,
             hearers=(bare.EVALUATION, bare.NOTIFICATIONS),
             processes=tuple(process.pid for process in processes),

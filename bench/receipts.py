@@ -32,9 +32,7 @@ async def receipts(ground: Ground, *, number: int, rounds: int, suffix: str = ""
     found: list[float] = []
     limit: list[float] = []
     call_id = await open_call(ground)
-    async with bare_pipeline(ground, "good"):
-        await ground.hold(bare.COMMANDS, bare.SERVICE)
-        await ground.hold(*_AID_CALLS)
+    async with bare_pipeline(ground, "good"), ground.held("aid_calls.commands"), ground.held("bench.applications"):
         actor = token(ground, Role.PARTICIPANT)
         settings = ground.stack.client_settings(instance="receipts")
         for _ in range(rounds):
@@ -47,7 +45,6 @@ async def receipts(ground: Ground, *, number: int, rounds: int, suffix: str = ""
                     return await _timed([lambda one=one: client.send(one, actor=actor) for one in commands])
 
             found.append(await in_own_loop(load))
-    await ground.release(*_AID_CALLS)
 
     async def settled() -> bool:
         return await ground.waiting(*_AID_CALLS) == 0
