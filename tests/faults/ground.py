@@ -102,7 +102,7 @@ class Ground:
     async def until(self, question: Any, holds: Callable[[Any], bool], *, seconds: float = 120) -> Any:
         """The first answer of which that holds."""
         async with asyncio.timeout(seconds):
-            while not holds(answer := await self.ask(question)):
+            while not holds(answer := await self.ask(question)):  # noqa: ASYNC110 — another process changes it
                 await asyncio.sleep(0.05)  # between two questions
         return answer
 

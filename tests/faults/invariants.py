@@ -1,4 +1,4 @@
-"""What must hold after every fault, checked from outside; each function returns what is wrong, empty when nothing is."""
+"""What must hold after every fault, checked from outside: each function gives what is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders to a running service, obeyed by `inject/sitecustomize.py` inside it: die at a point, a wrong clock, a poison."""
+"""Orders to a running service, obeyed by `inject/sitecustomize.py` in it: die at a point, a wrong clock, a poison."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ class Season:
         await self._by(person, registration.RegisterParticipant(registration_id=uuid7(), meeting_id=self.meeting))
         query = "select delivery_id from notifications.deliveries where person_id = $1 and state = 'failed'"
         async with self.ground.database() as database, asyncio.timeout(60):
-            while (found := await database.fetchval(query, person.person_id)) is None:
+            while (found := await database.fetchval(query, person.person_id)) is None:  # noqa: ASYNC110 — in a database
                 await asyncio.sleep(0.05)  # looked at again until it is noted
         self.failed = UUID(str(found))
 

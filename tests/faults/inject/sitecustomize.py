@@ -7,7 +7,7 @@ CONECTA_FAULTS_ORDERS is a folder of orders that are looked up while the service
 from __future__ import annotations
 
 import builtins
-import datetime as clock
+import datetime as dt
 import functools
 import os
 import signal
@@ -118,10 +118,10 @@ class _Orders:
         """A `datetime` that is as many seconds off as is ordered."""
         orders = self
 
-        class Off(clock.datetime):
+        class Off(dt.datetime):
             @classmethod
-            def now(cls, tz: clock.tzinfo | None = None) -> Any:
-                return clock.datetime.now(tz) + clock.timedelta(seconds=float(orders.text("clock") or 0))
+            def now(cls, tz: dt.tzinfo | None = None) -> Any:
+                return dt.datetime.now(tz) + dt.timedelta(seconds=float(orders.text("clock") or 0))
 
         setattr(owner, name, Off)
 
