@@ -77,11 +77,13 @@ async def ruled(pool: Pool) -> None:
     await committed(pool, lambda tx: commands.rule_on_applications(tx, AFTER))
 
 
-async def test_one_application_per_person_however_many_replicas_are_at_work(pool: Pool, call_id: UUID) -> None:
-    people = [participant() for _ in range(30)]
+async def test_one_application_per_person_however_many_replicas_take_the_same_people_in_any_order(
+    pool: Pool, call_id: UUID
+) -> None:
+    people = [participant() for _ in range(300)]
     chance = random.Random(7)  # noqa: S311 — an order, no secret
     batches = []
-    for _ in range(12):
+    for _ in range(8):
         who = chance.sample(people, len(people))
         batches.append([sent(an_application(call_id), one, NOW + timedelta(seconds=n)) for n, one in enumerate(who)])
     async with asyncio.timeout(20):
@@ -90,27 +92,13 @@ async def test_one_application_per_person_however_many_replicas_are_at_work(pool
     applied = [fact for fact in facts if isinstance(fact, ApplicationSubmitted)]
     assert sorted(fact.person_id for fact in applied) == sorted(one.person_id for one in people)
     refused = [codes(one) for some in decisions for one in some if not one.facts]
-    assert refused == [[("already-applied", "call_id")]] * (11 * 30)
+    assert refused == [[("already-applied", "call_id")]] * (7 * 300)
     assert await states(pool_tx(pool), call_id) == {fact.application_id: ("submitted", 1) for fact in applied}
 
 
 def pool_tx(pool: Pool) -> Tx:
     """The pool itself, where one statement on any connection will do."""
     return pool  # type: ignore[return-value]
-
-
-async def test_the_same_people_in_opposite_order_do_not_block_each_other(pool: Pool, call_id: UUID) -> None:
-    people = sorted((participant() for _ in range(2)), key=lambda one: one.person_id)
-    forth = [sent(an_application(call_id), one) for one in people]
-    back = [sent(an_application(call_id), one) for one in reversed(people)]
-    async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(pool.acquire())
-        await stack.enter_async_context(first.transaction())
-        await commands.submit_applications(first, back)
-        second = asyncio.create_task(submitted(pool, forth))
-        await waiting_for_a_lock(pool)
-    decisions = await asyncio.wait_for(second, 5)
-    assert [codes(one) for one in decisions] == [[("already-applied", "call_id")]] * 2
 
 
 async def waiting_for_a_lock(pool: Pool) -> None:
