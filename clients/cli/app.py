@@ -58,8 +58,14 @@ def registrations(
     try:
         read = read_registrations(file)
     except UnreadableFile as error:
-        err.print(f"[red]{file.name}:[/] {error}")
+        err.print(f"[red]No se puede leer:[/] {error}")
         sys.exit(2)
+    if read.ignored:
+        err.print(f"Columnas que no se usan: {', '.join(read.ignored)}", markup=False)
+    for flag in read.flags:
+        what = {"email": "correo", "phone": "teléfono"}[flag.what]
+        rows = ", ".join(map(str, flag.rows))
+        err.print(f"Revisar: el mismo {what} con documentos distintos en las filas {rows}")
     try:
         code = asyncio.run(_import(read, meeting=meeting, token=token))
     except ClientError as error:

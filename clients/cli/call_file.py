@@ -145,20 +145,21 @@ class CallFile(_Filed):
                 (first if count[review.ref] <= self.call.reviews_required else extra).append(review)
         return first, extra
 
-    def misplaced_reviews(self, eligible: Collection[str]) -> list[str]:
-        """What stands in the way once it is known who is eligible: their reviews that are missing, others' there are.
+    def missing_reviews(self, eligible: Collection[str]) -> list[str]:
+        """Which of these applications have fewer reviews than the call requires, in words.
 
-        Whether one more review than required is missing or superfluous is known only when the totals are.
+        Whether one more than required is missing or superfluous is known only when the totals are.
         """
-        count = Counter(review.ref for review in self.reviews)
-        return [fault for one in self.applications if (fault := self._misplaced(one.ref, count[one.ref], eligible))]
+        count, required = Counter(review.ref for review in self.reviews), self.call.reviews_required
+        return [
+            f"postulación {one.ref}: es apta y le faltan evaluaciones (tiene {count[one.ref]} de {required})"
+            for one in self.applications
+            if one.ref in eligible and count[one.ref] < required
+        ]
 
-    def _misplaced(self, ref: str, reviews: int, eligible: Collection[str]) -> str | None:
-        if ref not in eligible:
-            return f"postulación {ref}: no es apta y tiene evaluaciones ({reviews})" if reviews else None
-        required = self.call.reviews_required
-        few = f"postulación {ref}: es apta y le faltan evaluaciones (tiene {reviews} de {required})"
-        return few if reviews < required else None
+    def unused_reviews(self, eligible: Collection[str]) -> int:
+        """How many reviews are of applications that do not come before the jury."""
+        return sum(review.ref not in eligible for review in self.reviews)
 
 
 def read_call_file(path: Path, *, today: date | None = None) -> CallFile:

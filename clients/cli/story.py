@@ -65,6 +65,7 @@ class Told:
     commands: int = 0
     without_outcome: int = 0
     reviews: int = 0
+    reviews_unused: int = 0
     third_reviews: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -223,6 +224,9 @@ class Story:
     async def _reviews(self) -> None:
         results = await self.ask(aid_calls.CallResults(call_id=self.call_id))
         eligible = {ref for ref, key in self.told.applications.items() if key not in results.ineligible}
+        if missing := self._call.missing_reviews(eligible):
+            raise StoryFailed("; ".join(missing))
+        self.told.reviews_unused = self._call.unused_reviews(eligible)
         await self._until(
             evaluation.PanelProgress(call_id=self.call_id),
             lambda answer: len(answer.applications) == len(eligible),
@@ -370,10 +374,12 @@ def _application(one: FiledApplication, call_id: UUID) -> aid_calls.SubmitApplic
     return aid_calls.SubmitApplication(
         application_id=uuid7(),
         call_id=call_id,
+        country=one.country,
         region=one.region,
         birth=one.birth,
         sector=one.sector,
         requested=one.requested,
         project=one.project,
         motivation=one.motivation,
+        documents=one.documents,
     )

@@ -105,6 +105,7 @@ def show(console: Console, found: dict[str, Any], told: Told) -> None:
         ("Cargos de recepción (verificados)", f"{told.receipts} ({told.receipts_verified})"),
         ("Aptas / no aptas", f"{found['eligible']} / {len(found['ineligible'])}"),
         ("Evaluaciones (terceras)", f"{told.reviews} ({len(found['third_reviews'])})"),
+        ("Evaluaciones de no aptas, sin usar", told.reviews_unused),
         ("Ayudas otorgadas", len(found["awarded"])),
         ("Lista de suplentes", len(found["reserve"])),
         ("Debajo del mínimo", len(found["below_minimum"])),

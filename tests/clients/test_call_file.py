@@ -290,16 +290,17 @@ def test_required_reviews_come_before_the_extra_ones_in_the_order_of_the_file(fi
     assert [review.ref for review in extra] == ["A005"]
 
 
-def test_reviews_that_stand_in_the_way_are_told_once_it_is_known_who_is_eligible(file: Path) -> None:
+def test_missing_and_unused_reviews_are_told_once_it_is_known_who_is_eligible(file: Path) -> None:
     content = small()
     content["applications"].append({**content["applications"][0], "ref": "A006", "dni": "12345678"})
     file.write_text(json.dumps(content), "utf-8")
     filed = read_call_file(file)
-    assert filed.misplaced_reviews({"A001", "A005"}) == []
-    assert filed.misplaced_reviews({"A005", "A006"}) == [
-        "postulación A001: no es apta y tiene evaluaciones (2)",
-        "postulación A006: es apta y le faltan evaluaciones (tiene 0 de 2)",
+    assert filed.missing_reviews({"A001", "A005"}) == []
+    assert filed.unused_reviews({"A001", "A005"}) == 0
+    assert filed.missing_reviews({"A005", "A006"}) == [
+        "postulación A006: es apta y le faltan evaluaciones (tiene 0 de 2)"
     ]
+    assert filed.unused_reviews({"A005", "A006"}) == 2
 
 
 JSON = st.recursive(

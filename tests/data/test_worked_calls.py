@@ -99,7 +99,7 @@ def played(filed: CallFile) -> dict[str, Any]:
     applications = {one.ref: submitted(one, rules, came) for came, one in enumerate(filed.applications)}
     refs = {one.application_id: ref for ref, one in applications.items()}
     ineligible = {ref: list(why) for ref, one in applications.items() if (why := domain.ineligibility(rules, one))}
-    assert filed.misplaced_reviews(applications.keys() - ineligible.keys()) == []
+    assert filed.missing_reviews(applications.keys() - ineligible.keys()) == []
     reviews = defaultdict[str, list[FiledReview]](list)
     for review in filed.reviews:
         reviews[review.ref].append(review)
