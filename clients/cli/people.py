@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID, uuid5
 
@@ -37,12 +38,18 @@ async def register_people(
     seconds: float,
     advance: Callable[[], object],
 ) -> list[Sent]:
-    """Register people at a meeting; safe to repeat, since ids derive from the meeting and the document."""
+    """Register people at a meeting; safe to repeat, since ids derive from the meeting and the document.
+
+    What an earlier import did is not done again: who has cancelled since stays away. What was refused then is asked
+    anew: the meeting may have been a draft, or the actor nobody who may.
+    """
+    started = datetime.now(UTC)
 
     async def one(person: ImportedPerson) -> Sent:
         command, command_id = _command(person, meeting_id)
-        dispatched = await client.dispatch(command, actor=actor, command_id=command_id)
-        outcome = await settled(dispatched, seconds=seconds)
+        outcome = await settled(await client.dispatch(command, actor=actor, command_id=command_id), seconds=seconds)
+        if outcome and not outcome.applied and outcome.decided_at < started:
+            outcome = await settled(await client.dispatch(command, actor=actor), seconds=seconds)
         advance()
         return Sent(person.row, outcome)
 
