@@ -7,6 +7,7 @@ Whatever a client sends becomes an outcome: a body that is no JSON, an unknown c
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,6 +42,8 @@ log = logger(__name__)
 
 # Ids for commands that came without a usable one: by their place in the stream.
 _NAMELESS = UUID("6f3b1a52-8a0d-5a53-9c0e-6d6c1c8a7f10")
+# So many applied commands of one kind in a batch have a log line each; more have one together.
+_ONE_BY_ONE = 16
 _INSTANCE = re.compile("[a-z0-9]{1,32}")
 
 
@@ -114,8 +117,19 @@ class CommandWork:
             await self._journal.append(
                 tx, [Entry(fact, one.command_id) for one, decision in decided for fact in decision.facts]
             )
+        self._tell_operators(outcomes)
+        return {outcome.command_id: outcome for outcome in outcomes}
+
+    def _tell_operators(self, outcomes: Sequence[Outcome]) -> None:
+        """A log line per command; in a rush one for all that were applied, and still one per rejection."""
+        counts = Counter((outcome.type, outcome.status) for outcome in outcomes)
+        for (command, status), number in counts.items():
+            metrics.COMMANDS.labels(self._service, command, status).inc(number)
+            if status is Status.APPLIED and number > _ONE_BY_ONE:
+                log.info("commands", command=command, status=status, number=number)
         for outcome in outcomes:
-            metrics.COMMANDS.labels(self._service, outcome.type, outcome.status).inc()
+            if outcome.applied and counts[outcome.type, outcome.status] > _ONE_BY_ONE:
+                continue
             log.info(
                 "command",
                 command_id=str(outcome.command_id),
@@ -123,7 +137,6 @@ class CommandWork:
                 status=outcome.status,
                 problems=[problem.code for problem in outcome.problems],
             )
-        return {outcome.command_id: outcome for outcome in outcomes}
 
     def _groups(self, received: list[Received]) -> Iterator[list[Received]]:
         """Runs of commands for one batched handler; every other command on its own. Order is kept."""
