@@ -51,6 +51,8 @@ class Ground:
     resent: int = 0
     spoiled: bool = False
     rates: list[str] = field(default_factory=list)
+    replicas: int = 1
+    servers: tuple[str, ...] = ("nats",)
 
     @asynccontextmanager
     async def database(self, user: str = "postgres", name: str = DATABASE) -> AsyncIterator[Any]:
@@ -64,17 +66,7 @@ class Ground:
 
     def provision_settings(self) -> ProvisionSettings:
         """As `conecta provision` finds them."""
-        return ProvisionSettings.model_validate(
-            {
-                "nats_urls": self.stack.nats.url,
-                "nats_seed_file": self.stack.secrets.seed_file("provision"),
-                "postgres_dsn": self.stack.postgres.dsn(password=""),
-                "postgres_password_file": self.stack.secrets.password_file("postgres"),
-                "secrets_dir": self.stack.secrets.directory,
-                "commands_max_bytes": OPTIONS["commands_max_bytes"],
-                "events_max_bytes": OPTIONS["events_max_bytes"],
-            }
-        )
+        return provisioning(self.stack, replicas=self.replicas)
 
     def operator_settings(self) -> OperatorSettings:
         """As operators' tools find them."""
@@ -151,7 +143,9 @@ class Ground:
 
     def restarts(self) -> dict[str, int]:
         """How often each program was started again so far."""
-        return {name: self.stack.supervisor.restarts(name) for name in ("postgres", "nats", "mailbox", *SERVICES)}
+        return {
+            name: self.stack.supervisor.restarts(name) for name in ("postgres", *self.servers, "mailbox", *SERVICES)
+        }
 
 
 def call_rules(call_id: UUID, code: str, **changes: Any) -> dict[str, Any]:
@@ -180,15 +174,40 @@ def call_rules(call_id: UUID, code: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+def provisioning(stack: Stack, *, replicas: int) -> ProvisionSettings:
+    """What `conecta provision` of this system finds in its environment."""
+    return ProvisionSettings.model_validate(
+        {
+            "nats_urls": stack.nats.url,
+            "nats_seed_file": stack.secrets.seed_file("provision"),
+            "postgres_dsn": stack.postgres.dsn(password=""),
+            "postgres_password_file": stack.secrets.password_file("postgres"),
+            "secrets_dir": stack.secrets.directory,
+            "replicas": replicas,
+            "commands_max_bytes": OPTIONS["commands_max_bytes"],
+            "events_max_bytes": OPTIONS["events_max_bytes"],
+        }
+    )
+
+
 @asynccontextmanager
 async def prepared(directory: Path, *, seed: int, **options: Any) -> AsyncIterator[Ground]:
     """A fresh system that listens to orders."""
-    rng = random.Random(seed)  # noqa: S311 — repeatable on purpose
     orders = Orders(directory / "orders")
     environment = {service: orders.environment(service) for service in SERVICES}
+    wanted = Options(**{**OPTIONS, "service_env": environment, **options})
+    async with (
+        running(directory / "data", options=wanted, handle_signals=False) as stack,
+        ground_on(stack, orders, seed=seed) as ground,
+    ):
+        yield ground
+
+
+@asynccontextmanager
+async def ground_on(stack: Stack, orders: Orders, *, seed: int, **changes: Any) -> AsyncIterator[Ground]:
+    """Clients on a running system."""
+    rng = random.Random(seed)  # noqa: S311 — repeatable on purpose
     async with AsyncExitStack() as stacked:
-        wanted = Options(**{**OPTIONS, "service_env": environment, **options})
-        stack = await stacked.enter_async_context(running(directory / "data", options=wanted, handle_signals=False))
         clients = [
             await stacked.enter_async_context(connected(stack.client_settings(kind, instance=instance)))
             for kind, instance in KINDS
@@ -201,4 +220,5 @@ async def prepared(directory: Path, *, seed: int, **options: Any) -> AsyncIterat
             asking=clients[-1],
             rng=rng,
             organiser=Person(uuid7(), Role.ORGANISER),
+            **changes,
         )

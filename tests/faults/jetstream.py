@@ -49,3 +49,10 @@ async def parked(ground: Ground) -> int:
     async with operator_bus(ground.operator_settings()) as bus:
         number: int = (await bus.call("STREAM.INFO.PARKED"))["state"]["messages"]
         return number
+
+
+async def leader(ground: Ground, stream: str) -> str:
+    """The server that leads a stream."""
+    async with as_provision(ground) as bus:
+        name: str = (await bus.call(f"STREAM.INFO.{stream}"))["cluster"]["leader"]
+        return name
