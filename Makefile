@@ -37,6 +37,10 @@ test: venv ## Run the tests, on real servers (ARGS="-k jury" for some)
 faults: venv ## Kill, freeze, fill and cut off everything under load (ARGS="--faults-seed 7" repeats a run)
 	$(BIN)/pytest --faults tests/faults $(ARGS)
 
+.PHONY: bench
+bench: venv ## Measure it (ARGS="--short", "--only receipts", "--json FILE")
+	@exec $(BIN)/conecta bench $(ARGS)
+
 .PHONY: check
 check: lint types contracts test asyncapi other-python ## Everything that CI asks for
 

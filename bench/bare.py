@@ -7,7 +7,6 @@ batch costs here; `naive` takes one message in one transaction. Neither survives
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -108,7 +107,7 @@ class Stage:
             await self._consume_naive(role)
 
     async def _consume_good(self, role: str) -> None:
-        stream = dict((consumer, stream) for stream, consumer in CONSUMERS)[role]
+        stream = {consumer: stream for stream, consumer in CONSUMERS}[role]
         flow = Flow(self.bus, stream=stream, consumer=role, batch=BATCH)
         await flow.start()
         while not self.stopping.is_set():
@@ -118,7 +117,7 @@ class Stage:
                     await self.bus.publish(message.reply, b"+ACK")
 
     async def _consume_naive(self, role: str) -> None:
-        stream = dict((consumer, stream) for stream, consumer in CONSUMERS)[role]
+        stream = {consumer: stream for stream, consumer in CONSUMERS}[role]
         subscription = await self.bus.jetstream().pull_subscribe_bind(role, stream)
         while not self.stopping.is_set():
             try:

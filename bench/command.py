@@ -14,8 +14,10 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from bench import figures, host
+from bench.fanout import fanout
 from bench.figures import Figure
 from bench.ground import Ground, ground
+from bench.growth import growth
 from bench.idle import idle, start
 from bench.paced import paced
 from bench.receipts import receipts
@@ -83,6 +85,16 @@ async def _cpu_500(place: Ground, length: Length) -> list[Figure]:
     return await paced(place, rate=500, seconds=length.seconds, rounds=length.rounds, cpu=True)
 
 
+async def _fanout(place: Ground, length: Length) -> list[Figure]:
+    return await fanout(place, people=length.people, mails=length.mails, rounds=length.rounds)
+
+
+async def _growth(place: Ground, length: Length) -> list[Figure]:
+    if not length.stored:
+        return []
+    return await growth(place, stored=length.stored, number=10_000, rounds=length.rounds)
+
+
 async def _receipts_default(place: Ground, length: Length) -> list[Figure]:
     return await receipts(place, number=length.receipts, rounds=length.rounds, suffix="-default-sync")
 
@@ -101,6 +113,8 @@ MEASURES: dict[str, Sequence[tuple[tuple[str, ...], Measure]]] = {
         (("latency-1000-p50", "latency-1000-p99"), _latency_1000),
         (("cpu-500",), _cpu_500),
         (("end-to-end", "end-to-end-over-naive", "cpu-rush"), _rushes),
+        (("fanout-owed", "fanout-sent"), _fanout),
+        (("growth",), _growth),
     ),
     DEFAULT_SYNC: (
         (("receipts-default-sync",), _receipts_default),

@@ -94,7 +94,7 @@ def show(
     """The heading and the table."""
     for title, entries in (("machine", machine), ("settings", settings)):
         console.print(f"[bold]{title}[/]  " + "  ".join(f"{name}={value}" for name, value in entries.items()))
-    table = Table()
+    table = Table(width=110)
     for column in ("figure", "value", "unit", "raw, same run", "ratio", "target", "met"):
         table.add_column(column, justify="left" if column in {"figure", "unit"} else "right", no_wrap=True)
     for one in figures:

@@ -24,7 +24,7 @@ _SERVERS = ("postgres", "nats")
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """Where commands go in, what is locked to hold them, which stream the facts come to, who has to have heard them; what is counted as its CPU."""
+    """Where commands go in, what is locked to hold them, who has to hear the facts, what counts as its CPU."""
 
     ground: Ground
     commands: tuple[str, str]
@@ -101,7 +101,7 @@ async def conecta(ground: Ground) -> Pipeline:
 @asynccontextmanager
 async def bare_pipeline(ground: Ground, form: str) -> AsyncIterator[Pipeline]:
     """The bare pipeline's processes, as long as the block lasts; its streams and tables are made anew."""
-    await _provision(ground)
+    await provision_bare(ground)
     processes = [await _stage(ground, role, form) for role in bare.ROLES]
     try:
         yield Pipeline(
@@ -120,7 +120,8 @@ async def bare_pipeline(ground: Ground, form: str) -> AsyncIterator[Pipeline]:
             await asyncio.wait_for(process.wait(), 20)
 
 
-async def _provision(ground: Ground) -> None:
+async def provision_bare(ground: Ground) -> None:
+    """Its streams, consumers and tables, anew."""
     await ground.superuser.execute(bare.SCHEMA)
     for stream, subject in ((bare.COMMANDS, "bench.cmd.>"), (bare.EVENTS, "bench.evt.>")):
         try:

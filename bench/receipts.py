@@ -6,10 +6,9 @@ Nobody carries commands out meanwhile: the consumer is held, as it would be with
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Sequence
 from functools import partial
 from time import monotonic
-from typing import Any
 
 from uuid_utils.compat import uuid7
 
@@ -17,11 +16,13 @@ from bench import bare
 from bench.applications import application, open_call, token
 from bench.figures import Figure, at_least, compared
 from bench.ground import Ground, in_own_loop, until
-from bench.pipelines import bare_pipeline
+from bench.pipelines import provision_bare
 from bench.pipes import Pipe, Wire
 from shared.client import connected
+from shared.contracts.aid_calls import SubmitApplication
 from shared.contracts.people import Role
 from shared.contracts.wire import STREAM_COMMANDS
+from shared.settings import ClientSettings
 
 IN_FLIGHT = 256
 _AID_CALLS = (STREAM_COMMANDS, "aid_calls")
@@ -32,18 +33,15 @@ async def receipts(ground: Ground, *, number: int, rounds: int, suffix: str = ""
     found: list[float] = []
     limit: list[float] = []
     call_id = await open_call(ground)
-    async with bare_pipeline(ground, "good"), ground.held("aid_calls.commands"), ground.held("bench.applications"):
+    await provision_bare(ground)
+    async with ground.held("aid_calls.commands"):
         actor = token(ground, Role.PARTICIPANT)
         settings = ground.stack.client_settings(instance="receipts")
         for _ in range(rounds):
             # All of one person: what their service makes of them later is not measured here.
             limit.append(await in_own_loop(partial(_bare, ground, number)))
             commands = [application(call_id) for _ in range(number)]
-
-            async def load(commands: list[Any] = commands) -> float:
-                async with connected(settings) as client:
-                    return await _timed([lambda one=one: client.send(one, actor=actor) for one in commands])
-
+            load = partial(_received, settings, commands, actor)
             found.append(await in_own_loop(load))
 
     async def settled() -> bool:
@@ -67,14 +65,15 @@ async def _bare(ground: Ground, number: int) -> float:
     return number / seconds
 
 
-async def _timed(jobs: list[Callable[[], Coroutine[Any, Any, Any]]]) -> float:
-    """How many of these end a second, 256 at a time."""
-    left = iter(jobs)
+async def _received(settings: ClientSettings, commands: Sequence[SubmitApplication], actor: str) -> float:
+    """Receipts a second from the client library, 256 commands at a time."""
+    async with connected(settings) as client:
+        left = iter(commands)
 
-    async def worker() -> None:
-        for job in left:
-            await job()
+        async def worker() -> None:
+            for command in left:
+                await client.send(command, actor=actor)
 
-    began = monotonic()
-    await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))
-    return len(jobs) / (monotonic() - began)
+        began = monotonic()
+        await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))
+        return len(commands) / (monotonic() - began)

@@ -31,6 +31,7 @@ app.command(imports)
 app.command(events)
 app.command(provision_app)
 app.command(docs)
+app.command("bench.command:bench", name="bench")  # by name: only the checkout has it
 app.command(doctor)
 app.command(lag)
 app.command(replay)
