@@ -20,6 +20,7 @@ from deploy.operate.parked_command import parked_app
 from deploy.provision.command import provision_app
 from deploy.story import story
 from deploy.up import up
+from shared import log
 from shared.contracts.people import Role
 from shared.identity import Actor, Authority
 
@@ -64,6 +65,7 @@ def token(
 
 def main() -> None:
     """Entry point: on the machine of an embedded stack, its clients' settings are the default."""
+    log.aside()
     _use_local_stack(Path(os.environ.get("CONECTA_DATA", ".conecta")))
     app()
 

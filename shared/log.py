@@ -38,6 +38,11 @@ def configure(*, service: str, level: str = "INFO") -> None:
     structlog.contextvars.bind_contextvars(service=service)
 
 
+def aside() -> None:
+    """Send log lines to stderr: for commands whose stdout is their result."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+
+
 def logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger bound to a module's name."""
     bound: structlog.stdlib.BoundLogger = structlog.get_logger(name)

@@ -67,17 +67,27 @@ def verify(signed: str, keys_file: Path) -> Receipt:
 
 def to_file(path: Path, *, signed: str, command: bytes) -> None:
     """Write a receipt file."""
-    path.write_text(json.dumps({"receipt": signed, "command": command.decode()}, ensure_ascii=False, indent=1))
+    content = json.dumps({"receipt": signed, "command": command.decode()}, ensure_ascii=False, indent=1)
+    path.write_text(content, encoding="utf-8")
 
 
 def verify_file(path: Path, keys_file: Path) -> Receipt:
     """Check a receipt file: the signature, and that it is about the command that stands beside it."""
-    try:
-        content = json.loads(path.read_text())
-        signed, command = content["receipt"], content.get("command")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ReceiptRefused("not-a-receipt-file") from error
+    signed, command = _filed(path)
     receipt = verify(signed, keys_file)
-    if command is not None and digest(command.encode()) != receipt.sha256:
+    if command is not None and digest(command) != receipt.sha256:
         raise ReceiptRefused("not-about-this-command")
     return receipt
+
+
+def _filed(path: Path) -> tuple[str, bytes | None]:
+    """The receipt of a file, and the command if it is there; whatever else the file may be raises ReceiptRefused."""
+    try:
+        content = json.loads(path.read_bytes())
+        signed, command = content["receipt"], content.get("command")
+        command = None if command is None else command.encode()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ReceiptRefused("not-a-receipt-file") from error
+    if not isinstance(signed, str):
+        raise ReceiptRefused("not-a-receipt-file")
+    return signed, command

@@ -48,6 +48,11 @@ class RejectedRow:
     row: int
     problems: tuple[Problem, ...]
 
+    @property
+    def reasons(self) -> str:
+        """All of them, in words."""
+        return "; ".join(text(problem) for problem in self.problems)
+
 
 @dataclass(frozen=True, slots=True)
 class Flag:
@@ -73,13 +78,16 @@ class RegistrationsFile:
         """How many regions the people come from."""
         return len({one.person.region for one in self.people})
 
-    def write_rejected(self, path: Path) -> None:
-        """The rejected rows with all their reasons, as CSV that no spreadsheet takes for a formula."""
+    def write_rejected(self, path: Path, *, refused: Sequence[RejectedRow] = ()) -> None:
+        """The rejected rows, and those that a service refused, with all their reasons, as CSV.
+
+        No spreadsheet takes any cell of it for a formula.
+        """
         with path.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["Fila", "Motivos"])
-            for one in self.rejected:
-                writer.writerow([one.row, inert("; ".join(text(problem) for problem in one.problems))])
+            for one in sorted([*self.rejected, *refused], key=lambda one: one.row):
+                writer.writerow([one.row, inert(one.reasons)])
 
 
 def inert(cell: str) -> str:

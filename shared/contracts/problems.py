@@ -109,6 +109,12 @@ TEXTS: dict[str, Text] = {
     # Mails.
     "no-such-notification": Text("no existe ese aviso", "there is no such notification"),
     "not-failed": Text("ese aviso no ha fallado", "that notification has not failed"),
+    # Receipts.
+    "not-a-receipt-file": Text("no es un archivo de cargo", "is not a receipt file"),
+    "not-signed-by-a-published-key": Text(
+        "no lo firmó ninguna de las claves publicadas", "is not signed by any of the published keys"
+    ),
+    "not-about-this-command": Text("no es de la solicitud que lo acompaña", "is not about the command beside it"),
     # What a client meets.
     "bus-unreachable": Text("no hay conexión con el sistema", "the system cannot be reached"),
     "stream-full": Text("el sistema está lleno; intente más tarde", "the system is full; try later"),
@@ -137,6 +143,10 @@ _FIELDS = {
     "document.number": "documento",
     "email": "correo",
     "phone": "teléfono",
+    "meeting_id": "encuentro",
+    "call_id": "convocatoria",
+    "application_id": "postulación",
+    "registration_id": "inscripción",
     "birth": "fecha de nacimiento",
     "region": "región",
     "sector": "sector",
