@@ -34,7 +34,8 @@ def story(
     call: Annotated[Path, Parameter(help="A call with its applications and reviews (JSON).")],
     json_out: Annotated[Path | None, Parameter(name="--json", help="Write the figures here.")] = None,
     keep: Annotated[
-        Path | None, Parameter(help="Keep data and mails in this directory; `conecta up --data DIR` opens it.")
+        Path | None,
+        Parameter(help="Keep data, mails and receipts in this directory; `conecta up --data DIR` opens it."),
     ] = None,
     usd_rate: Annotated[str, Parameter(help="PEN per USD for the measure report.")] = DEMO_RATE.pen_per_usd,
     usd_rate_date: Annotated[str, Parameter(help="The day of that rate.")] = DEMO_RATE.date,
@@ -53,7 +54,7 @@ def story(
             directory = Path(tempfile.mkdtemp(prefix="conecta-story-"))
             cleanup.callback(shutil.rmtree, directory)
         try:
-            found, told, left_over = asyncio.run(_play(directory, people, filed, rate))
+            found, told, left_over = asyncio.run(_play(directory, people, filed, rate, kept=keep is not None))
         except (StoryFailed, ClientError) as error:
             err.print(f"La historia no terminó: {error}", markup=False)
             sys.exit(1)
@@ -66,11 +67,22 @@ def story(
 
 
 async def _play(
-    directory: Path, people: RegistrationsFile, filed: CallFile, rate: ExchangeRate
+    directory: Path, people: RegistrationsFile, filed: CallFile, rate: ExchangeRate, *, kept: bool
 ) -> tuple[dict[str, Any], Told, int]:
     err.print("Preparando servidores y servicios…")
     async with running(directory) as stack:
-        return await play_on(stack, people, filed, rate)
+        receipts = _receipts_directory(stack) if kept else None
+        async with prepared(stack, people, filed, rate, keep_receipts=receipts) as story:
+            await story.tell()
+            return await ended(story, people, filed)
+
+
+def _receipts_directory(stack: Stack) -> Path:
+    """Where receipts are kept, with the published keys that they verify against."""
+    directory = stack.directory / "receipts"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    shutil.copy(stack.secrets.receipts_keys_file, directory / "public.jwks")
+    return directory
 
 
 async def play_on(
@@ -84,7 +96,12 @@ async def play_on(
 
 @asynccontextmanager
 async def prepared(
-    stack: Stack, people: RegistrationsFile, filed: CallFile, rate: ExchangeRate = DEMO_RATE
+    stack: Stack,
+    people: RegistrationsFile,
+    filed: CallFile,
+    rate: ExchangeRate = DEMO_RATE,
+    *,
+    keep_receipts: Path | None = None,
 ) -> AsyncIterator[Story]:
     """A story on a running stack, not begun yet."""
     async with connected(stack.client_settings(instance="story")) as client:
@@ -97,6 +114,7 @@ async def prepared(
                 call=filed,
                 rate=rate,
                 progress=progress,
+                keep_receipts=keep_receipts,
             )
 
 

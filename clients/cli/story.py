@@ -7,6 +7,7 @@ diverge → ranking → awards → mails → measure report. Waits for facts and
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from clients.cli.call_file import CallFile, FiledApplication, FiledReview
 from clients.cli.people import register_people, settled, windowed
 from clients.cli.registrations_file import RegistrationsFile
 from shared import receipts
-from shared.client import Client, ClientError, Refused
+from shared.client import Accepted, Client, ClientError, Refused
 from shared.contracts import Command, aid_calls, evaluation, notifications, registration
 from shared.contracts.evaluation import AssignEvaluator, FinaliseRanking, RecordExchangeRate, SubmitReview
 from shared.contracts.people import Document, PersonDetails, Role
@@ -88,8 +89,12 @@ class Story:
         rate: ExchangeRate,
         progress: Progress,
         open_for: timedelta | None = None,
+        keep_receipts: Path | None = None,
     ) -> None:
-        """`open_for` is how long the call stays open; by default a few seconds more than sending takes."""
+        """`open_for` is how long the call stays open; by default a few seconds more than sending takes.
+
+        Receipts are written to the directory `keep_receipts`, by the file's own references.
+        """
         self.told = Told()
         self.meeting_id = uuid7()
         self.call_id = uuid7()
@@ -100,6 +105,7 @@ class Story:
         self._call = call
         self._rate = rate
         self._progress = progress
+        self._keep_receipts = keep_receipts
         # Sending takes a second per thousand here, and would take one per hundred on the slowest of machines.
         self._open_for = open_for or timedelta(seconds=4 + len(call.applications) / 100)
         self._organiser = self._token(uuid7(), Role.ORGANISER)
@@ -203,15 +209,22 @@ class Story:
 
         async def ended(ref: str, command: aid_calls.SubmitApplication, dispatched: Any) -> None:
             accepted = await dispatched.accepted(patience=PATIENCE)
-            self.told.receipts += 1
-            claimed = receipts.verify(accepted.signed, self._receipt_keys)
-            self.told.receipts_verified += claimed.sha256 == receipts.digest(accepted.command)
+            self._keep(ref, accepted)
             outcome = self._note(ref, await dispatched.outcome(seconds=PATIENCE))
             if outcome is not None and outcome.applied:
                 self.told.applications[ref] = command.application_id
             advance()
 
         await asyncio.gather(*(ended(*one) for one in flying))
+
+    def _keep(self, ref: str, accepted: Accepted) -> None:
+        """Check a receipt as its owner could, with the published keys alone."""
+        self.told.receipts += 1
+        claimed = receipts.verify(accepted.signed, self._receipt_keys)
+        self.told.receipts_verified += claimed.sha256 == receipts.digest(accepted.command)
+        if self._keep_receipts is not None:
+            file = self._keep_receipts / f"{re.sub(r'[^A-Za-z0-9_-]', '_', ref)}.json"
+            receipts.to_file(file, signed=accepted.signed, command=accepted.command)
 
     async def _closing(self) -> None:
         advance = self._bar("Cierre de la convocatoria", 1)

@@ -16,6 +16,8 @@ from deploy.embedded.stack import Options, running
 from deploy.story import ended, play_on, prepared
 from tests.story.conftest import MAILS
 
+pytestmark = pytest.mark.slow
+
 INJECT = Path(__file__).parents[1] / "faults" / "inject"
 
 # When a story is in the middle of what the service does; counted in commands decided, or receipts given.

@@ -61,6 +61,9 @@ async def test_the_sample_story_gives_the_figures_that_were_worked_out_by_hand(
     assert found["report"]["pen"] == expected["total_awarded"]
     assert "Ayudas otorgadas" in out
     assert len(list((kept / "mails").glob("*.eml"))) == sum(MAILS.values())
+    receipts = kept / "receipts"
+    code, out, _ = await conecta("receipt", "verify", receipts / "A001.json", "--keys", receipts / "public.jwks")
+    assert (code, json.loads(out)["stream"]) == (0, "COMMANDS")
 
 
 async def test_files_that_cannot_be_played_are_told_before_anything_starts(tmp_path: Path) -> None:
