@@ -140,17 +140,23 @@ def call(rules: Rules, people: Sequence[dict[str, str]], random: Random) -> File
 
 
 def _application(n: int, person: dict[str, str], rules: Rules, random: Random) -> Filed:
-    """Every fiftieth is a child, every other of these at the place of the meeting."""
+    """Every fiftieth is a child, every other of these at the place of the meeting; every seventieth lives abroad."""
     return {
         "ref": f"P-{n:04}",
         "dni": person["document"],
         **{key: person[key] for key in ("given", "family", "email", "sector")},
-        "region": person["region"] if n % 100 else rules.host_region,
+        **_residence(n, person["region"], rules.host_region),
         "birth": person["birth"] if n % 50 else "2020-02-29",
         "requested": f"{random.randrange(20000, 160000, 5) / 100:.2f}",
         "project": f"Circuito de {person['family']}",
         **({"motivation": "Redes y programación. " * random.randrange(20)} if n % 3 else {}),
     }
+
+
+def _residence(n: int, region: str, host_region: str) -> Filed:
+    if n % 70 == 0:
+        return {"country": "BO"}
+    return {"region": region if n % 100 else host_region}
 
 
 def _reviews(rules_filed: Filed, one: Filed, rules: Rules, random: Random) -> Iterator[Filed]:

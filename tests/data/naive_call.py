@@ -32,7 +32,9 @@ def number(filed: object) -> Fraction:
 def reasons(call: Filed, application: Filed, closing: date) -> list[str]:
     """Why an application is not eligible."""
     found = []
-    if application["region"] == call["host_region"]:
+    if application.get("country", "PE") != "PE":
+        found.append("resides-outside-peru")
+    elif application["region"] == call["host_region"]:
         found.append("resides-in-host-region")
     born = date.fromisoformat(application["birth"])
     birthdays = sum(
