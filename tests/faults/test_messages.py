@@ -9,16 +9,18 @@ from uuid_utils.compat import uuid7
 
 from deploy.operate.bus import operator_bus
 from deploy.operate.parked import parked, requeue
+from shared.contracts.people import Role
 from tests.faults.case import suffer
 from tests.faults.ground import Ground
 from tests.faults.jetstream import parked as number_parked
 from tests.faults.season import Season
+from tests.faults.senders import Person
 
 
 @pytest.mark.faults
 async def test_a_poison_is_parked_alone_and_carried_out_once_its_cause_is_gone(ground: Ground, seed: int) -> None:
     async def poison(ground: Ground, season: Season) -> None:
-        key, command_id, one = uuid7(), uuid7(), season.jury[0]
+        key, command_id, one = uuid7(), uuid7(), Person(season.jury[0].person_id, Role.PARTICIPANT)
         command = season.application(one, season.current, key)
         with ground.orders.poison(key):
             carried = asyncio.create_task(ground.senders.carry(command, one, command_id=command_id))
@@ -41,10 +43,10 @@ async def test_a_poison_is_parked_alone_and_carried_out_once_its_cause_is_gone(g
 async def test_the_same_command_comes_three_times_and_from_two_clients_at_once(ground: Ground, seed: int) -> None:
     async def thrice(ground: Ground, season: Season) -> None:
         senders = ground.senders
-        for one in season.jury:
+        for one in (Person(one.person_id, Role.PARTICIPANT) for one in season.jury):
             command, command_id = season.application(one, season.current), uuid7()
             outcomes = await asyncio.gather(*(senders.carry(command, one, command_id=command_id) for _ in range(3)))
-            assert len({outcome.model_dump_json() for outcome in outcomes}) == 1
+            assert all(outcome == outcomes[0] and outcome.applied for outcome in outcomes)
 
     await suffer(ground, "same command 3 times at once", thrice, seed=seed)
 
