@@ -42,7 +42,7 @@ class Length:
     stored: tuple[int, ...]
 
 
-SHORT = Length(rounds=2, receipts=6_000, backlog=6_000, seconds=5, idle=8, people=100_000, mails=6_000, stored=())
+SHORT = Length(rounds=2, receipts=6_000, backlog=6_000, seconds=5, idle=8, people=100_000, mails=2_000, stored=())
 LONG = Length(
     rounds=5,
     receipts=20_000,

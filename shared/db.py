@@ -73,6 +73,7 @@ class Database:
             timeout=5,
             command_timeout=15,
             server_settings={"application_name": f"conecta-{self._service}"},
+            reset=_nothing_to_reset,
         )
 
     async def close(self) -> None:
@@ -120,3 +121,10 @@ class Database:
                 return False
             raise
         return True
+
+
+async def _nothing_to_reset(_: object) -> None:
+    """What is left of asyncpg's reset (an open transaction is still rolled back): one round trip less per transaction.
+
+    Nobody changes a session of the pool: LISTEN and advisory locks have a connection of their own (`dedicated`).
+    """

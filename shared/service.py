@@ -44,6 +44,8 @@ from shared.settings import ServiceSettings
 
 log = logger(__name__)
 
+# Under load there is news with every batch: the clock is looked at no more often than this.
+_BETWEEN_LOOKS = 0.1
 _STALLED = 20.0  # seconds without a turn of the event loop after which the process gives up
 
 
@@ -248,6 +250,7 @@ class _Running:
             self._news.clear()
             if not any([await self._act(timer) for timer in self._service.timers]):
                 await _wait(self._news, 1.0)
+                await _wait(self._stopping, _BETWEEN_LOOKS)
 
     async def _act(self, timer: Timer) -> bool:
         """Do what is due; whether anything was, so that there may be more."""

@@ -90,8 +90,10 @@ class CommandWork:
         known = await self._bookkeeping.decided(tx, [one.command_id for one in received])
         fresh = {one.command_id: one for one in received if one.command_id not in known}
         decisions: dict[UUID, Decision | Failed] = {}
-        for group in self._groups(list(fresh.values())):
-            decisions.update(await self._decide(tx, group, alone=len(messages) == 1))
+        groups = list(self._groups(list(fresh.values())))
+        for group in groups:
+            # Alone in the transaction: no savepoint, the consumer tries again one message at a time.
+            decisions.update(await self._decide(tx, group, alone=len(messages) == 1 or len(groups) == 1))
         outcomes = await self._note(tx, fresh, decisions)
         return [
             failed if isinstance(failed := decisions.get(one.command_id), Failed) else _told(one, outcomes | known)

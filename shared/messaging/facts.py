@@ -47,10 +47,12 @@ class FactWork:
         verdicts: list[Verdict] = []
         for kind, run in groupby(messages, key=lambda message: self._by_type.get(message.headers.get(CE_TYPE, ""))):
             group = list(run)
+            # Alone in the transaction: no savepoint, the consumer tries again one message at a time.
+            alone = len(group) == len(messages)
             if kind is None:  # a fact that this version does not know, on a subject that it hears
                 verdicts += [Done()] * len(group)
                 continue
-            verdicts += await self._together(tx, kind, group, alone=len(messages) == 1)
+            verdicts += await self._together(tx, kind, group, alone=alone)
             metrics.FACTS.labels(self._service, kind.name).inc(len(group))
         return verdicts
 
