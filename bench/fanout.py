@@ -16,15 +16,13 @@ from uuid_utils.compat import uuid7
 
 from bench.applications import open_call
 from bench.figures import Figure, alone, at_least, at_most, compared
-from bench.ground import Ground, in_own_loop, until
+from bench.ground import MAIL_CONNECTIONS, Ground, in_own_loop, until
 from bench.sink import sink
 from deploy.embedded.ports import HOST
 from services.notifications import store
 from services.notifications.domain import Notice, Template
-from shared.settings import ServiceSettings
 
 _AT_ONCE = 1000
-_CONNECTIONS = int(ServiceSettings.model_fields["smtp_connections"].default)
 _PEOPLE = """
     insert into notifications.people (person_id, version, given, family, email, language, erased)
     select uuidv7(), 1, 'Rosa', 'Quispe Mamani', 'persona' || n || '@correo.example', 'es', false
@@ -115,7 +113,7 @@ async def _raw_mails(port: int, number: int) -> float:
     """Mails a second with aiosmtplib alone, over as many lasting connections as the mailer has."""
     body = "\r\n".join(["X" * 72] * 60)
     message = f"From: a@conecta.example\r\nTo: b@correo.example\r\nSubject: s\r\n\r\n{body}\r\n".encode()
-    clients = [aiosmtplib.SMTP(hostname=HOST, port=port, start_tls=False) for _ in range(_CONNECTIONS)]
+    clients = [aiosmtplib.SMTP(hostname=HOST, port=port, start_tls=False) for _ in range(MAIL_CONNECTIONS)]
     for client in clients:
         await client.connect()
     left = iter(range(number))

@@ -94,13 +94,13 @@ def show(
     """The heading and the table."""
     for title, entries in (("machine", machine), ("settings", settings)):
         console.print(f"[bold]{title}[/]  " + "  ".join(f"{name}={value}" for name, value in entries.items()))
-    table = Table(width=110)
+    table = Table()
     for column in ("figure", "value", "unit", "raw, same run", "ratio", "target", "met"):
-        table.add_column(column, justify="left" if column in {"figure", "unit"} else "right", no_wrap=True)
+        table.add_column(column, justify="left" if column in {"figure", "unit"} else "right")
     for one in figures:
         raw, ratio = ("–" if number is None else f"{number:,g}" for number in (one.raw, one.ratio))
         table.add_row(one.name, f"{one.value:,g}", one.unit, raw, ratio, one.target or "–", SIGN[one.met])
-    console.print(table)
+    console.print(table, width=max(console.width, 110), crop=False)
 
 
 def write(path: Path, figures: Sequence[Figure], *, machine: Mapping[str, Any], settings: Mapping[str, Any]) -> None:

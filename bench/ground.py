@@ -28,6 +28,7 @@ from shared.contracts import SERVICES
 T = TypeVar("T")
 
 USER = "bench"
+MAIL_CONNECTIONS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +112,7 @@ async def ground(directory: Path, *, sync_interval: str, env: Mapping[str, str] 
     mail_port, password = free_port(), secrets.token_urlsafe(16)
     service_env = {service: {**(env or {})} for service in SERVICES}
     service_env["notifications"]["CONECTA_SMTP_PORT"] = str(mail_port)
+    service_env["notifications"]["CONECTA_SMTP_CONNECTIONS"] = str(MAIL_CONNECTIONS)
     options = Options(
         sync_interval=sync_interval, service_env=service_env, commands_max_bytes=1900 << 20, events_max_bytes=1900 << 20
     )
