@@ -97,10 +97,15 @@ create() {
     "$UV" venv --quiet --python "$python" "$dir"
 }
 
+# What is built here (this project, and nkeys, which comes as source only) is built with what the lock holds: build
+# environments of their own would take whatever the registry offers, unchecked.
 install() {
     current "$1" "$2" || create "$1" "$2"
-    "$UV" pip sync --quiet --python "$1/bin/python" --require-hashes requirements.lock
-    "$UV" pip install --quiet --python "$1/bin/python" --no-deps --no-build-isolation --no-index --editable .
+    local into=(--quiet --python "$1/bin/python" --no-build-isolation)
+    sed -n '/^setuptools==/,/^ *# via/p' requirements.lock |
+        "$UV" pip install "${into[@]}" --require-hashes --no-deps --requirement -
+    "$UV" pip sync "${into[@]}" --require-hashes requirements.lock
+    "$UV" pip install "${into[@]}" --no-deps --no-index --editable .
 }
 
 lock() {
