@@ -67,8 +67,7 @@ class Keeper:
             async with asyncio.timeout(self.program.ready_timeout):
                 await self._until(State.READY, State.STOPPED, State.FAILED)
         except TimeoutError:
-            self._reason = f"is not ready after {self.program.ready_timeout:g} s: {self._reason}"
-            raise self.start_error() from None
+            raise self._error_that(f"is not ready after {self.program.ready_timeout:g} s: {self._reason}") from None
         if self.state is not State.READY:
             raise self.start_error()
 
@@ -99,9 +98,12 @@ class Keeper:
             self._child.kill_group()
 
     def start_error(self) -> StartError:
-        """Why it is not ready, with its last words."""
+        """Why it was given up, with its last words."""
+        return self._error_that(self._reason)
+
+    def _error_that(self, reason: str) -> StartError:
         last = "".join(f"\n    {line}" for line in self.log.last_lines())
-        error = StartError(f"{self.program.name} {self._reason}{last and '; its last lines:'}{last}")
+        error = StartError(f"{self.program.name} {reason}{last and '; its last lines:'}{last}")
         error.__cause__ = self._error
         return error
 

@@ -2,10 +2,6 @@
 
 Roles, schemas and databases are provisioning's business. Layout below the given directory, which belongs to the
 user that the server runs as: `cluster` (PGDATA) and `run` (the socket).
-
-Run by root, the server is another user, who can as a rule not reach the data directory, since that is private to
-root. Nothing is opened up for it: the process is started inside PGDATA (the directory is entered before the user
-is changed) and calls it /proc/self/cwd, and the socket ../run; neither needs a right on the directories above.
 """
 
 import os
@@ -232,6 +228,12 @@ def _short_place() -> Path:
 
 
 def _pgdata(path: Path, user: SystemUser | None) -> str:
+    """What the server, started in PGDATA, is to call it.
+
+    Run by root the server is another user, who can as a rule not reach the data directory: that is private to root.
+    Nothing is opened up for it. A process may work in a directory whose parents it cannot enter, if it was put
+    there before its user was changed; so PGDATA is /proc/self/cwd, and the socket is made in ../run.
+    """
     return "/proc/self/cwd" if user is not None and sys.platform == "linux" else str(path)
 
 
