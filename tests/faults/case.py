@@ -82,9 +82,10 @@ async def suffer(
         receipts=len(ground.senders.receipts) - receipts,
     )
     RECORDED.append(recorded)
-    assert await violations(ground, shuffled=shuffled) == []
+    found = await violations(ground, shuffled=shuffled)
+    assert not found, "\n".join(found)
     again = {name for name, number in ground.restarts().items() if number != before[name]}
-    assert victims is None or again == set(victims)
+    assert victims is None or again == set(victims), again
     assert calm_after < within, f"calm after {calm_after:.1f} s"
     ground.spoiled = False
     return recorded

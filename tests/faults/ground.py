@@ -38,7 +38,10 @@ STATUS = {module.ServiceStatus.service: module for module in (registration, aid_
 
 @dataclass(kw_only=True)
 class Ground:
-    """What a case works with. `parked` messages are there on purpose; `resent` mails may be there twice."""
+    """What a case works with. `parked` messages are there on purpose; `resent` mails may be there twice.
+
+    `reordered` once EVENTS was rebuilt while services went on: what is new may stand before what is old.
+    """
 
     stack: Stack
     orders: Orders
@@ -49,6 +52,7 @@ class Ground:
     seasons: int = 0
     parked: int = 0
     resent: int = 0
+    reordered: bool = False
     spoiled: bool = False
     rates: list[str] = field(default_factory=list)
     replicas: int = 1
