@@ -115,7 +115,7 @@ class Verifier:
                 regions=frozenset(claims["regions"]),
             )
             return actor, int(claims["iat"]), int(claims["exp"])
-        except (CryptoError, NotBase64, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (CryptoError, NotBase64, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise TokenRefused("token-invalid") from error
 
     def _claims(self, token: str) -> Any:

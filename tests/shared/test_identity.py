@@ -64,6 +64,11 @@ def test_another_header_is_refused(keys: Path, header: object) -> None:
     assert refusal(keys, f"{encoded(json.dumps(header))}.{payload}.{signature}") == "token-invalid"
 
 
+def test_a_header_that_is_nested_too_deep_is_refused(keys: Path) -> None:
+    _, payload, signature = Authority(keys / "private").issue(ACTOR, now=NOW).split(".")
+    assert refusal(keys, f"{encoded('[' * 100_000)}.{payload}.{signature}") == "token-invalid"
+
+
 def test_a_token_that_was_changed_or_signed_by_somebody_else_is_refused(keys: Path) -> None:
     token = Authority(keys / "private").issue(ACTOR, now=NOW)
     head, payload, signature = token.split(".")
