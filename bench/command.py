@@ -150,7 +150,8 @@ async def _measure(length: Length, only: Sequence[str]) -> tuple[list[Figure], d
                 settings |= await _settings(place)
                 for measure in wanted:
                     for figure in await measure(place, length):
-                        err.print(f"{figure.name}: {figure.value:,g} {figure.unit}", highlight=False)
+                        beside = "" if figure.raw is None else f" (raw {figure.raw:,g}, ratio {figure.ratio})"
+                        err.print(f"{figure.name}: {figure.value:,g} {figure.unit}{beside}", highlight=False)
                         found.append(figure)
         finally:
             shutil.rmtree(directory)
