@@ -7,10 +7,15 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from shared.contracts.people import Role
 from shared.identity import Actor, Authority
 from tests.servers import Installation, installed
+
+# The machines are shared and noisy: an example may take as long as it takes.
+settings.register_profile("conecta", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("conecta")
 
 Token = Callable[..., str]
 

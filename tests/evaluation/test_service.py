@@ -136,4 +136,8 @@ async def test_a_call_is_judged_through_the_bus(installation: Installation, toke
         status: ServiceStatusAnswer = await answer(
             client, ServiceStatus(), actor=organiser, holds=lambda found: found.idle
         )
-        assert {(one.stream, one.parked) for one in status.consumers} == {("COMMANDS", 0), ("EVENTS", 0), ("RESOLVED", 0)}
+        assert {(one.stream, one.parked) for one in status.consumers} == {
+            ("COMMANDS", 0),
+            ("EVENTS", 0),
+            ("RESOLVED", 0),
+        }
