@@ -13,6 +13,12 @@ SOURCES := services shared clients deploy tests $(wildcard bench docs/examples)
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# npm trusts only its own list of authorities, unless told of the machine's.
+MACHINE_CERTIFICATES := $(wildcard /etc/ssl/certs/ca-certificates.crt)
+ifneq ($(MACHINE_CERTIFICATES),)
+export NODE_EXTRA_CA_CERTS ?= $(MACHINE_CERTIFICATES)
+endif
+
 .PHONY: help
 help: ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
