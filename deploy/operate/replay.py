@@ -1,7 +1,7 @@
 """Facts published again from a service's journal: for an EVENTS (or PEOPLE) that was lost, whole or in part.
 
-It leads instead of the relay, so that nothing new overtakes what is old; it publishes in the journal's order and with
-the facts' own ids. What is on the bus already is not repeated, also outside of JetStream's window.
+It leads instead of the relay, so that nothing new overtakes what is old from then on (what the relay published after
+the loss stands before); it publishes in the journal's order with the facts' own ids, and repeats nothing.
 
 | what is in EVENTS                  | what follows                                                                |
 |------------------------------------|-----------------------------------------------------------------------------|
